@@ -1,0 +1,1 @@
+//! Actors that come with corewire, built on its public interface only.

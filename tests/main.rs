@@ -1,0 +1,5 @@
+//! Promises of the library, one test binary; a test's name is its promise.
+
+mod buf;
+mod topology;
+mod wire;
