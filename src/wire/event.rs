@@ -1,0 +1,80 @@
+//! What comes out of the [`Machine`](super::Machine): events, whose payloads are ranges of the bytes that went in.
+
+use std::ops::Range;
+
+use super::close::CloseCode;
+use super::frame::Rsv;
+use super::message::Kind;
+
+/// What one call of [`Machine::decode`](super::Machine::decode) did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes taken from the front. Never 0, unless there were none.
+    pub consumed: usize,
+    /// What they meant; `None` for the beginning of something.
+    pub event: Option<Event>,
+}
+
+/// What the peer said. Ranges count from the start of the bytes given to the same call.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A whole message in one frame that lay there in one piece: nothing was copied. Text is UTF-8.
+    Message {
+        /// Text or binary.
+        kind: Kind,
+        /// The bits that an extension has claimed, of the message's frame.
+        rsv: Rsv,
+        /// Where the message is, unmasked.
+        payload: Range<usize>,
+    },
+    /// A piece of a message that comes in several frames or reads. Text is UTF-8 so far; a character may be cut at
+    /// the end of a piece.
+    Part {
+        /// Text or binary.
+        kind: Kind,
+        /// The bits that an extension has claimed, of the message's first frame.
+        rsv: Rsv,
+        /// Where the piece is, unmasked; may be empty.
+        payload: Range<usize>,
+        /// A message begins.
+        first: bool,
+        /// The message ends.
+        last: bool,
+        /// Bytes of this frame that are still to come.
+        frame_bytes_missing: u64,
+        /// Bytes of the message so far, with those that are still missing of this frame: what a block must hold that
+        /// is to take it without growing, unless more frames follow.
+        message_bytes_hint: u64,
+    },
+    /// Answer with a pong of the same payload; of several, the latest will do (RFC 6455 §5.5.3).
+    Ping(Payload),
+    /// An answer to our ping, or a heartbeat that nobody asked for.
+    Pong(Payload),
+    /// The peer closes. No event follows.
+    Close {
+        /// Why, if the peer says so.
+        code: Option<CloseCode>,
+        /// In words; UTF-8.
+        reason: Payload,
+    },
+}
+
+/// Where the payload of a control frame is; see [`Machine::control`](super::Machine::control).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// In the machine, because the frame came in pieces; else in the bytes given to `decode`.
+    pub(super) held: bool,
+    pub(super) range: Range<usize>,
+}
+
+impl Payload {
+    /// How long it is: 0 to 125 bytes.
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+}

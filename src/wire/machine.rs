@@ -1,0 +1,337 @@
+//! Bytes in, events out: one end of a connection that is open (RFC 6455 §5–§8).
+
+use super::close::{self, Closing};
+use super::error::{Violation, WireError};
+use super::event::{Event, Payload, Step};
+use super::frame::{self, CONTROL_BYTES_MAX, HEADER_BYTES_MAX, Header, Opcode, Rsv};
+use super::mask::{self, Key};
+use super::message::{Assembly, Kind, Limits};
+
+/// Which end we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The peer's frames must be masked; ours are not.
+    Server,
+    /// The peer's frames must not be masked; ours are.
+    Client,
+}
+
+/// What one connection's bytes mean so far. An idle connection holds one of these and nothing else of `wire`.
+///
+/// Feed it all that arrives, in order, in pieces of any size; it keeps what a later piece needs to be understood (a
+/// header or a control frame that is cut off) and never a message's payload. After an error, and after a
+/// [`Close`](Event::Close), it swallows what comes (RFC 6455 §5.5.1, §7.1.7).
+///
+/// ```
+/// use corewire::wire::{Event, Kind, Limits, Machine, Role, frame};
+///
+/// let mut received = Vec::new(); // from a client: a message and a ping in one read
+/// frame::append(frame::Opcode::Text, Some([1, 2, 3, 4]), b"hello", &mut received);
+/// frame::append(frame::Opcode::Ping, Some([5, 6, 7, 8]), b"there?", &mut received);
+///
+/// let mut machine = Machine::new(Role::Server);
+/// let mut bytes = &mut received[..];
+/// let mut said = Vec::new();
+/// while !bytes.is_empty() {
+///     let step = machine.decode(bytes, &Limits::default())?;
+///     match step.event {
+///         Some(Event::Message { kind: Kind::Text, payload, .. }) => said.push(bytes[payload].to_vec()),
+///         Some(Event::Ping(payload)) => said.push(machine.control(&payload, bytes).to_vec()),
+///         other => unreachable!("{other:?}"),
+///     }
+///     bytes = &mut bytes[step.consumed..];
+/// }
+/// assert_eq!(said, [&b"hello"[..], b"there?"]);
+/// # Ok::<(), corewire::wire::WireError>(())
+/// ```
+#[derive(Debug)]
+pub struct Machine {
+    message: Assembly,
+    frame_bytes_missing: u64,
+    /// A control payload that came in pieces; there only from its first piece to the call after its last.
+    held: Option<Box<[u8; CONTROL_BYTES_MAX]>>,
+    held_bytes: u8,
+    /// A header that is cut off.
+    header: [u8; HEADER_BYTES_MAX],
+    header_bytes: u8,
+    /// Of the current frame, turned to the next byte.
+    key: Key,
+    expecting: Expecting,
+    fin: bool,
+    role: Role,
+    rsv_allowed: Rsv,
+    closing: Closing,
+}
+
+const _: () = assert!(size_of::<Machine>() <= 72); // each idle connection holds one
+
+/// What the next byte belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expecting {
+    Header,
+    Data,
+    Control(Opcode),
+    /// Nothing: the peer has closed, or failed.
+    Nothing,
+}
+
+impl Machine {
+    /// An open connection on which no byte has come yet.
+    pub const fn new(role: Role) -> Self {
+        Self {
+            message: Assembly::new(),
+            frame_bytes_missing: 0,
+            held: None,
+            held_bytes: 0,
+            header: [0; HEADER_BYTES_MAX],
+            header_bytes: 0,
+            key: [0; 4],
+            expecting: Expecting::Header,
+            fin: false,
+            role,
+            rsv_allowed: Rsv::NONE,
+            closing: Closing::NONE,
+        }
+    }
+
+    /// Let an extension have `rsv`: the first frame of a message may carry these bits, which then stand in its
+    /// events. Control frames and continuations may not (RFC 7692 §6.1 asks for no more).
+    #[must_use]
+    pub const fn with_rsv_allowed(mut self, rsv: Rsv) -> Self {
+        self.rsv_allowed = rsv;
+        self
+    }
+
+    /// Decode what stands at the front of `bytes`, unmasking it in place. Call again with the rest until there is
+    /// none: all bytes are consumed, none must be kept for the next read.
+    ///
+    /// An error is final: answer with its [`close_code`](WireError::close_code).
+    pub fn decode(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<Step, WireError> {
+        let step = match self.expecting {
+            Expecting::Header => self.next_frame(bytes, limits),
+            Expecting::Data => self.more_data(bytes),
+            Expecting::Control(opcode) => self.more_control(opcode, bytes).map_err(WireError::from),
+            Expecting::Nothing => return Ok(Step { consumed: bytes.len(), event: None }),
+        };
+        if step.is_err() {
+            self.fail();
+        }
+        step
+    }
+
+    /// Bytes that must still come to finish the frame whose payload has begun, 0 when there is none: room for exactly
+    /// these is room for exactly this frame.
+    #[inline]
+    pub fn frame_bytes_missing(&self) -> u64 {
+        self.frame_bytes_missing
+    }
+
+    /// Whether the peer is in the middle of a header, a frame or a fragmented message.
+    pub fn is_mid_message(&self) -> bool {
+        self.header_bytes > 0 || self.frame_bytes_missing > 0 || self.message.open().is_some()
+    }
+
+    /// The payload of a control frame. `bytes` are those that were given to the call of [`decode`](Self::decode) that
+    /// told of it, and no other call may lie between.
+    ///
+    /// # Panics
+    /// If `bytes` are shorter than those were.
+    pub fn control<'a>(&'a self, payload: &Payload, bytes: &'a [u8]) -> &'a [u8] {
+        match &self.held {
+            Some(held) if payload.held => &held[payload.range.clone()],
+            _ => &bytes[payload.range.clone()],
+        }
+    }
+
+    /// Tell that we have sent a close frame. Send no data after it.
+    pub fn set_close_sent(&mut self) {
+        self.closing.set_sent();
+    }
+
+    /// We have sent a close frame.
+    pub fn close_sent(&self) -> bool {
+        self.closing.sent()
+    }
+
+    /// The peer has sent a close frame.
+    pub fn close_received(&self) -> bool {
+        self.closing.received()
+    }
+
+    /// A close frame is due: the peer has sent one, or has failed, and we have sent none.
+    pub fn owes_close(&self) -> bool {
+        (self.closing.received() || self.closing.failed()) && !self.closing.sent()
+    }
+
+    /// It is on us to close TCP: as a server, once both have sent a close frame; as either, once we have told a peer
+    /// that it failed (RFC 6455 §7.1.1, §7.1.7). A client waits for the server otherwise.
+    pub fn should_close_tcp(&self) -> bool {
+        let closed = self.closing.received() && self.role == Role::Server;
+        self.closing.sent() && (closed || self.closing.failed())
+    }
+
+    fn fail(&mut self) {
+        self.closing.set_failed();
+        self.expecting = Expecting::Nothing;
+        self.frame_bytes_missing = 0;
+        self.held = None;
+    }
+
+    fn next_frame(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<Step, WireError> {
+        if self.held.is_some() {
+            self.held = None;
+        }
+        let Some((header, start)) = self.take_header(bytes)? else {
+            return Ok(Step { consumed: bytes.len(), event: None });
+        };
+        let rsv_allowed = match header.opcode {
+            Opcode::Text | Opcode::Binary => self.rsv_allowed,
+            _ => Rsv::NONE,
+        };
+        if !rsv_allowed.contains(header.rsv) {
+            return Err(Violation::ReservedBits(header.rsv).into());
+        }
+        match (self.role, header.key) {
+            (Role::Server, None) => return Err(Violation::UnmaskedFrame.into()),
+            (Role::Client, Some(_)) => return Err(Violation::MaskedFrame.into()),
+            (_, key) => self.key = key.unwrap_or_default(),
+        }
+        if header.opcode.is_control() {
+            Ok(self.control_frame(&header, start, bytes)?)
+        } else {
+            self.data_frame(&header, start, bytes, limits)
+        }
+    }
+
+    /// The next header and where in `bytes` its payload starts; `None`: all of `bytes` went into a header that is
+    /// still cut off.
+    #[inline]
+    fn take_header(&mut self, bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
+        let before = usize::from(self.header_bytes);
+        if before == 0 {
+            let parsed = frame::parse_header(bytes)?;
+            if parsed.is_none() {
+                self.header[..bytes.len()].copy_from_slice(bytes);
+                self.header_bytes = bytes.len() as u8;
+            }
+            return Ok(parsed);
+        }
+        let taken = bytes.len().min(HEADER_BYTES_MAX - before);
+        self.header[before..before + taken].copy_from_slice(&bytes[..taken]);
+        match frame::parse_header(&self.header[..before + taken])? {
+            Some((header, header_bytes)) => {
+                self.header_bytes = 0;
+                Ok(Some((header, header_bytes - before)))
+            }
+            None => {
+                self.header_bytes = (before + taken) as u8;
+                Ok(None)
+            }
+        }
+    }
+
+    fn data_frame(
+        &mut self,
+        header: &Header,
+        start: usize,
+        bytes: &mut [u8],
+        limits: &Limits,
+    ) -> Result<Step, WireError> {
+        let kind = self.message.begin_frame(header, limits)?;
+        let first = header.opcode != Opcode::Continuation;
+        self.fin = header.fin;
+        self.frame_bytes_missing = header.payload_bytes;
+        let here = bytes.len() - start;
+        if !(first && header.fin && header.payload_bytes <= here as u64) {
+            return Ok(self.part(kind, first, start, bytes)?);
+        }
+        let end = start + header.payload_bytes as usize;
+        self.frame_bytes_missing = 0;
+        mask::apply(&mut bytes[start..end], self.key);
+        self.message.whole(kind, &bytes[start..end])?;
+        let event = Event::Message { kind, rsv: header.rsv, payload: start..end };
+        Ok(Step { consumed: end, event: Some(event) })
+    }
+
+    fn more_data(&mut self, bytes: &mut [u8]) -> Result<Step, WireError> {
+        match self.message.open() {
+            Some(kind) if !bytes.is_empty() => Ok(self.part(kind, false, 0, bytes)?),
+            _ => Ok(Step { consumed: 0, event: None }),
+        }
+    }
+
+    /// As much of the current frame's payload as is there, from `start`.
+    fn part(&mut self, kind: Kind, first: bool, start: usize, bytes: &mut [u8]) -> Result<Step, Violation> {
+        let end = start + self.take_payload(&mut bytes[start..]);
+        let missing = self.frame_bytes_missing;
+        let last = self.fin && missing == 0;
+        self.expecting = if missing > 0 { Expecting::Data } else { Expecting::Header };
+        self.message.piece(kind, &bytes[start..end], last)?;
+        let event = Event::Part {
+            kind,
+            rsv: self.message.rsv(),
+            payload: start..end,
+            first,
+            last,
+            frame_bytes_missing: missing,
+            message_bytes_hint: self.message.declared_bytes(),
+        };
+        Ok(Step { consumed: end, event: Some(event) })
+    }
+
+    fn control_frame(&mut self, header: &Header, start: usize, bytes: &mut [u8]) -> Result<Step, Violation> {
+        self.frame_bytes_missing = header.payload_bytes;
+        if header.payload_bytes <= (bytes.len() - start) as u64 {
+            let end = start + self.take_payload(&mut bytes[start..]);
+            let payload = Payload { held: false, range: start..end };
+            let event = self.control_event(header.opcode, payload, bytes)?;
+            return Ok(Step { consumed: end, event: Some(event) });
+        }
+        self.held = Some(Box::new([0; CONTROL_BYTES_MAX]));
+        self.held_bytes = 0;
+        let step = self.more_control(header.opcode, &mut bytes[start..])?;
+        Ok(Step { consumed: start + step.consumed, event: step.event })
+    }
+
+    /// As much of a control frame that comes in pieces as is there.
+    fn more_control(&mut self, opcode: Opcode, bytes: &mut [u8]) -> Result<Step, Violation> {
+        let consumed = self.take_payload(bytes);
+        let before = usize::from(self.held_bytes);
+        let after = before + consumed;
+        if let Some(held) = &mut self.held {
+            held[before..after].copy_from_slice(&bytes[..consumed]);
+        }
+        self.held_bytes = after as u8;
+        if self.frame_bytes_missing > 0 {
+            self.expecting = Expecting::Control(opcode);
+            return Ok(Step { consumed, event: None });
+        }
+        self.expecting = Expecting::Header;
+        let event = self.control_event(opcode, Payload { held: true, range: 0..after }, bytes)?;
+        Ok(Step { consumed, event: Some(event) })
+    }
+
+    fn control_event(&mut self, opcode: Opcode, payload: Payload, bytes: &[u8]) -> Result<Event, Violation> {
+        match opcode {
+            Opcode::Ping => Ok(Event::Ping(payload)),
+            Opcode::Pong => Ok(Event::Pong(payload)),
+            _ => {
+                let code = close::parse(self.control(&payload, bytes))?;
+                self.closing.set_received();
+                self.expecting = Expecting::Nothing;
+                let start = payload.range.end.min(payload.range.start + 2); // behind the code
+                let reason = Payload { range: start..payload.range.end, ..payload };
+                Ok(Event::Close { code, reason })
+            }
+        }
+    }
+
+    /// Unmask what is there of the current frame's payload; returns how much that is.
+    #[inline]
+    fn take_payload(&mut self, bytes: &mut [u8]) -> usize {
+        let taken = self.frame_bytes_missing.min(bytes.len() as u64);
+        self.key = mask::apply(&mut bytes[..taken as usize], self.key);
+        self.frame_bytes_missing -= taken;
+        taken as usize
+    }
+}
