@@ -1,6 +1,8 @@
 //! What the bytes mean: RFC 6455 as a state machine, both ends of it, without IO.
 //!
 //! Read in this order; each file cites the sections that it obeys.
+//! - [`http`]: a request's head as a view, a refusal
+//! - [`handshake`]: from HTTP to WebSocket, both ends (§4)
 //! - [`frame`]: a frame's header, read and written (§5.2)
 //! - [`mask`]: the XOR over a client's payload (§5.3)
 //! - [`utf8`]: text that comes in pieces (§8.1)
@@ -20,6 +22,8 @@ pub mod close;
 mod error;
 mod event;
 pub mod frame;
+pub mod handshake;
+pub mod http;
 mod machine;
 pub mod mask;
 mod message;
