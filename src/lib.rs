@@ -8,7 +8,7 @@ pub mod wire;
 
 pub mod topology;
 
-#[allow(unsafe_code, reason = "memory that two cores touch at once; model-checked by loom-tests")]
+#[expect(unsafe_code, reason = "memory that two cores touch at once; model-checked by loom-tests")]
 pub mod ring;
 
 #[allow(unsafe_code, reason = "memory that the kernel writes into and that goes home by itself")]

@@ -1,0 +1,143 @@
+//! A message of any type in an envelope of one size, so that one lane carries them all.
+//!
+//! Up to 64 bytes (and an alignment of 16) travel inside; larger messages are boxed, and 8 bytes travel.
+//!
+//! ```
+//! use corewire::ring::parcel::Parcel;
+//!
+//! let parcel = Parcel::new(String::from("hi"));
+//! assert!(parcel.is::<String>());
+//! let parcel = parcel.downcast::<u32>().unwrap_err(); // not a number; the parcel comes back
+//! assert_eq!(parcel.downcast::<String>().unwrap(), "hi");
+//! ```
+
+use std::any::{TypeId, type_name};
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+/// A message whose type is known to its reader. 80 bytes.
+///
+/// Only what may change threads gets in:
+/// ```compile_fail,E0277
+/// corewire::ring::parcel::Parcel::new(std::rc::Rc::new(1));
+/// ```
+pub struct Parcel {
+    contents: Contents,
+    kind: &'static Kind,
+    /// `Send`, because [`Parcel::new`] asks for it; not `Sync`, because it does not ask for that.
+    _not_sync: PhantomData<Cell<()>>,
+}
+
+impl Parcel {
+    /// Wraps `message`; allocates only if it is larger than 64 bytes.
+    #[inline]
+    pub fn new<M: Send + 'static>(message: M) -> Self {
+        if const { fits::<M>() } {
+            Self::hold(message, &Wrapped::<M>::INLINE)
+        } else {
+            Self::hold(Box::new(message), &Wrapped::<M>::BOXED)
+        }
+    }
+
+    /// The message, if it is an `M`.
+    ///
+    /// # Errors
+    /// The parcel comes back whole if it holds something else.
+    #[inline]
+    pub fn downcast<M: 'static>(self) -> Result<M, Self> {
+        if !self.is::<M>() {
+            return Err(self);
+        }
+        let parcel = ManuallyDrop::new(self);
+        if const { fits::<M>() } {
+            // SAFETY: `new` put an `M` there: the type is `M`, and what fits is never boxed. It is read once,
+            // since the parcel is consumed here and, being `ManuallyDrop`, does not drop it.
+            Ok(unsafe { parcel.contents.address().cast::<M>().read() })
+        } else {
+            // SAFETY: as above, with the `Box<M>` that `new` put there instead.
+            Ok(*unsafe { parcel.contents.address().cast::<Box<M>>().read() })
+        }
+    }
+
+    /// True if the message is an `M`.
+    #[inline]
+    pub fn is<M: 'static>(&self) -> bool {
+        (self.kind.type_id)() == TypeId::of::<M>()
+    }
+
+    /// The name of the message's type, for logs.
+    pub fn type_name(&self) -> &'static str {
+        (self.kind.type_name)()
+    }
+
+    fn hold<C>(contents: C, kind: &'static Kind) -> Self {
+        const { assert!(fits::<C>()) };
+        let mut parcel = Self { contents: Contents(MaybeUninit::uninit()), kind, _not_sync: PhantomData };
+        // SAFETY: `C` is no larger and no more aligned than `Contents` (asserted above), which is ours.
+        unsafe { parcel.contents.address_mut().cast::<C>().write(contents) };
+        parcel
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        // SAFETY: `kind` belongs to what `new` put there; `downcast` takes it out only past a `ManuallyDrop`, so
+        // it is there, and this is its only drop.
+        unsafe { (self.kind.drop)(self.contents.address_mut()) }
+    }
+}
+
+impl fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Parcel").field(&self.type_name()).finish()
+    }
+}
+
+/// Uninitialised bytes keep whatever a message holds, pointers and padding included.
+#[repr(C, align(16))]
+struct Contents(MaybeUninit<[u8; INLINE_BYTES]>);
+
+impl Contents {
+    fn address(&self) -> *const u8 {
+        (&raw const self.0).cast()
+    }
+
+    fn address_mut(&mut self) -> *mut u8 {
+        (&raw mut self.0).cast()
+    }
+}
+
+/// What is known about a message when its type is not: a hand-made vtable.
+struct Kind {
+    type_id: fn() -> TypeId,
+    type_name: fn() -> &'static str,
+    /// Takes the address of the contents: a message, or the box that holds it.
+    drop: unsafe fn(*mut u8),
+}
+
+struct Wrapped<M>(PhantomData<M>);
+
+impl<M: 'static> Wrapped<M> {
+    const INLINE: Kind = Kind { type_id: TypeId::of::<M>, type_name: type_name::<M>, drop: drop_at::<M> };
+    const BOXED: Kind = Kind { type_id: TypeId::of::<M>, type_name: type_name::<M>, drop: drop_at::<Box<M>> };
+}
+
+/// # Safety
+/// A `C` is at `address`, and nobody uses it again.
+unsafe fn drop_at<C>(address: *mut u8) {
+    // SAFETY: the caller's promise.
+    unsafe { address.cast::<C>().drop_in_place() }
+}
+
+const fn fits<C>() -> bool {
+    size_of::<C>() <= INLINE_BYTES && align_of::<C>() <= align_of::<Contents>()
+}
+
+const INLINE_BYTES: usize = 64;
+
+const _: () = {
+    assert!(size_of::<Parcel>() == 80);
+    assert!(fits::<Box<u8>>()); // what does not fit is boxed, and the box does
+};
