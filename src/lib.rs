@@ -11,5 +11,5 @@ pub mod topology;
 #[expect(unsafe_code, reason = "memory that two cores touch at once; model-checked by loom-tests")]
 pub mod ring;
 
-#[allow(unsafe_code, reason = "memory that the kernel writes into and that goes home by itself")]
+#[expect(unsafe_code, reason = "memory that the kernel writes into and that goes home by itself")]
 pub mod buf;
