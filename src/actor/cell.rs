@@ -1,0 +1,127 @@
+//! What lives in a slot, as its shard sees it: without its type.
+
+use super::address::ActorId;
+use super::envelope::Returned;
+use super::local::Local;
+use super::{Actor, Context};
+use crate::shard::{Outgoing, SocketEvent, SocketId};
+use std::any::Any;
+use std::io;
+
+/// An actor in its slot. One indirect call gets a completion, a timer or a message to it; what it does with all
+/// that is inside is compiled for its type.
+pub(crate) trait Cell {
+    /// The actor, and what its context lends it besides: a connection, for a session.
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any);
+
+    /// The actor's type, for people.
+    fn type_name(&self) -> &'static str;
+
+    /// It has its slot.
+    fn started(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
+    /// It asked to stop, or its handler did.
+    fn stop(&mut self, local: &mut Local, me: ActorId) -> Next;
+
+    /// A message of its own came back.
+    fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next;
+
+    /// A handler of its own panicked. The state may be half changed.
+    fn crashed(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stop
+    }
+
+    /// Something happened at its socket.
+    fn socket_event(&mut self, _: SocketEvent, _: &mut Local, _: ActorId) -> Next {
+        unreachable!("{} has no socket", self.type_name())
+    }
+
+    /// Its tick is due.
+    fn tick(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
+    /// What it has to send, if it can be sent now.
+    fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {
+        None
+    }
+
+    /// What became of that; told if it was not sent whole, or if the cell asked to be told.
+    fn sent(&mut self, outgoing: Box<Outgoing>, _error: Option<io::Error>, local: &mut Local, _: ActorId) -> Next {
+        local.put_outgoing(outgoing);
+        Next::Stay
+    }
+
+    /// How many bytes wait for its peer.
+    fn queued_bytes(&self) -> usize {
+        0
+    }
+
+    /// Memory is short, and of all it holds the most: let go.
+    fn shed(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
+    /// The server goes away: a connection says so to its peer. With `now`, there is no more time for that.
+    fn shut_down(&mut self, local: &mut Local, me: ActorId, _now: bool) -> Next {
+        self.stop(local, me)
+    }
+
+    /// Whether it is a connection (and not some other actor).
+    fn is_connection(&self) -> bool {
+        false
+    }
+}
+
+/// What becomes of a cell after it ran.
+pub(crate) enum Next {
+    /// It stays.
+    Stay,
+    /// Another takes its slot, and its address.
+    Become(Box<dyn Cell>),
+    /// It is over. Its address is stale from now on.
+    Stop,
+}
+
+/// An actor that is no connection.
+pub(crate) struct Plain<A> {
+    actor: A,
+    nothing: (),
+}
+
+impl<A: Actor> Plain<A> {
+    pub(crate) fn new(actor: A) -> Self {
+        Self { actor, nothing: () }
+    }
+
+    fn with(&mut self, local: &mut Local, me: ActorId, f: impl FnOnce(&mut A, &mut Context<'_, A>)) -> Next {
+        let mut cx = Context::new(local, me, &mut self.nothing);
+        f(&mut self.actor, &mut cx);
+        if cx.is_stopping() { self.stop(local, me) } else { Next::Stay }
+    }
+}
+
+impl<A: Actor> Cell for Plain<A> {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+        (&mut self.actor, &mut self.nothing)
+    }
+
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<A>()
+    }
+
+    fn started(&mut self, local: &mut Local, me: ActorId) -> Next {
+        self.with(local, me, A::started)
+    }
+
+    fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
+        self.actor.stopped(&mut Context::new(local, me, &mut self.nothing));
+        Next::Stop
+    }
+
+    fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {
+        self.with(local, me, |actor, cx| actor.returned(returned, cx))
+    }
+}

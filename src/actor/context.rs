@@ -1,0 +1,118 @@
+//! What a handler may do.
+
+use super::address::{ActorId, Address, SendError};
+use super::local::Local;
+use super::{Actor, Handler};
+use crate::shard::{ShardId, Time};
+use std::any::Any;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A handler's view of its shard.
+///
+/// ```
+/// use corewire::actor::{Actor, Context, Handler};
+/// use std::time::Duration;
+///
+/// struct Egg;
+/// struct Ring;
+/// impl Actor for Egg {
+///     fn started(&mut self, cx: &mut Context<Self>) {
+///         let me = cx.address();
+///         cx.after(Duration::from_secs(300), me, Ring).expect("a new shard has timers left");
+///     }
+/// }
+/// impl Handler<Ring> for Egg {
+///     fn handle(&mut self, _: Ring, cx: &mut Context<Self>) {
+///         println!("ready after {:?}", cx.now());
+///         cx.stop();
+///     }
+/// }
+/// ```
+pub struct Context<'a, A> {
+    pub(crate) local: &'a mut Local,
+    pub(crate) me: ActorId,
+    /// What this kind of actor has besides: a session's connection.
+    pub(crate) extra: &'a mut dyn Any,
+    stopping: bool,
+    actor: PhantomData<fn(A)>,
+}
+
+/// A timer that has not fired yet, for [`Context::cancel`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+impl<'a, A: Actor> Context<'a, A> {
+    pub(crate) fn new(local: &'a mut Local, me: ActorId, extra: &'a mut dyn Any) -> Self {
+        Self { local, me, extra, stopping: false, actor: PhantomData }
+    }
+
+    /// This actor's address.
+    pub fn address(&self) -> Address<A> {
+        Address::new(self.me)
+    }
+
+    /// The shard that this actor lives on.
+    pub fn shard(&self) -> ShardId {
+        self.me.shard
+    }
+
+    /// The time of this turn.
+    pub fn now(&self) -> Time {
+        self.local.now()
+    }
+
+    /// Sends `message`. Messages from one actor to another arrive in order.
+    ///
+    /// # Errors
+    /// The message comes back: no room for it, or nobody there. For an actor on another shard only the way there is
+    /// known at once; if its mailbox turns out to be full, or the actor gone, the message comes back by
+    /// [`Actor::returned`].
+    pub fn send<B: Handler<M>, M: Send + 'static>(
+        &mut self, to: Address<B>, message: M,
+    ) -> Result<(), SendError<M>> {
+        self.local.send(to, message, Some(self.me))
+    }
+
+    /// Sends `message` when `delay` has passed, rounded up to a millisecond. If there is no room then, it is dropped
+    /// and counted.
+    ///
+    /// # Errors
+    /// The shard's timers are used up; the message comes back.
+    pub fn after<B: Handler<M>, M: Send + 'static>(
+        &mut self, delay: Duration, to: Address<B>, message: M,
+    ) -> Result<TimerId, SendError<M>> {
+        self.local.after(delay, to, message, self.me)
+    }
+
+    /// Takes a timer back. False if it has fired.
+    pub fn cancel(&mut self, timer: TimerId) -> bool {
+        self.local.cancel(timer)
+    }
+
+    /// Starts an actor on this shard. It is there at once: what is sent to it before this handler ends waits for it.
+    ///
+    /// # Errors
+    /// The shard has no slot left; the actor comes back.
+    pub fn spawn<B: Actor>(&mut self, actor: B) -> Result<Address<B>, SendError<B>> {
+        self.local.spawn(actor)
+    }
+
+    /// Ends this actor when its handler returns. A session is closed with 1000.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+}
+
+impl<A> std::fmt::Debug for Context<'_, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("me", &self.me).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! Who acts, and how they are reached.
+//!
+//! An actor has a slot on one shard, private state, and handlers that run to completion, one at a time. What
+//! it wants from others it sends them; nobody else touches it.
+//!
+//! - [`Actor`], [`Handler`]: what people write
+//! - [`Address`]: a number by which an actor is reached
+//! - [`Context`]: what a handler may do
+//! - `cell`, `local`: slots, and what is done to them without knowing types
+//! - `envelope`, `mailbox`: messages on their way and waiting
+//!
+//! Does not know: WebSocket, what a connection is. Supervision and asking come later.
+//!
+//! A message comes from `shard` and leaves for `connection`, or for another actor.
+
+mod address;
+pub(crate) mod cell;
+mod context;
+pub(crate) mod envelope;
+pub(crate) mod local;
+mod mailbox;
+mod stall;
+
+pub use address::{ActorId, Address, Refused, SendError};
+pub use context::{Context, TimerId};
+pub use envelope::Returned;
+pub(crate) use stall::{Heartbeat, watch};
+
+/// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
+///
+/// Every [`Session`](crate::connection::Session) is an actor too, so that others can send to it.
+///
+/// ```
+/// use corewire::actor::{Actor, Context, Handler};
+///
+/// struct Counter(u64);
+/// impl Actor for Counter {}
+///
+/// struct Add(u64);
+/// impl Handler<Add> for Counter {
+///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) {
+///         self.0 += n;
+///     }
+/// }
+/// ```
+pub trait Actor: Sized + 'static {
+    /// Called once, before any message.
+    fn started(&mut self, cx: &mut Context<'_, Self>) {
+        let _ = cx;
+    }
+
+    /// Called once, after the last message, if the actor stops by itself or with its server. Not after a panic.
+    fn stopped(&mut self, cx: &mut Context<'_, Self>) {
+        let _ = cx;
+    }
+
+    /// A message to an actor on another shard came back: its mailbox was full, or it was gone. By default it is dropped
+    /// here; the shard counts it either way.
+    fn returned(&mut self, returned: Returned, cx: &mut Context<'_, Self>) {
+        let _ = (returned, cx);
+    }
+}
+
+/// Handles messages of type `M`, to completion, with nothing else of this actor running meanwhile.
+pub trait Handler<M>: Actor {
+    /// A message has come.
+    fn handle(&mut self, message: M, cx: &mut Context<'_, Self>);
+}

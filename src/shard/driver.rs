@@ -1,0 +1,105 @@
+//! `Driver`: one shard's kernel, in completions.
+//!
+//! The real one is `shard::uring`, the made-up one `sim`. Nothing above knows which it talks to, so a server
+//! that runs in the simulator is the server that runs.
+
+use super::{Outgoing, ShardId, Time};
+use crate::buf::{Buf, Pool};
+use std::io;
+use std::net::SocketAddr;
+
+/// A socket as its driver numbers it. Valid from [`Driver::attach`] to [`Driver::close`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SocketId(pub u32);
+
+/// The slot that a socket's completions go to. What stands behind the number is the owner's business.
+pub type Slot = u32;
+
+/// Something that the kernel did.
+#[derive(Debug)]
+pub enum Completion<S> {
+    /// A peer connected. The socket is not attached to any shard yet.
+    Accepted(S, SocketAddr),
+    /// Accepting failed and has stopped. Call [`Driver::accept`] again when it makes sense to try.
+    AcceptFailed(io::Error),
+    /// Something happened on an attached socket.
+    Socket(Slot, SocketEvent),
+}
+
+/// Something that happened on a socket.
+#[derive(Debug)]
+pub enum SocketEvent {
+    /// Bytes came. Also after [`Driver::pause`], until the kernel has let go of what it had begun.
+    Received(Buf),
+    /// The peer will send no more.
+    Ended,
+    /// The connection broke. Nothing more comes but what close asks for.
+    Failed(io::Error),
+    /// A send that fell short may be tried again.
+    Writable,
+}
+
+/// What became of a send.
+#[derive(Debug)]
+pub struct Sent {
+    /// Whose it is.
+    pub slot: Slot,
+    /// What was not taken; empty if all was.
+    pub outgoing: Box<Outgoing>,
+    /// Why, if it is not just that the socket's buffer is full.
+    pub error: Option<io::Error>,
+}
+
+/// One shard's kernel.
+///
+/// The order of calls in a turn: [`Self::poll`], then any number of [`Self::send`] and of the others, then
+/// [`Self::enter`], then [`Self::next_sent`] until it is empty: every send has its answer by then.
+pub trait Driver {
+    /// A connected socket that belongs to no shard. Dropping it closes it.
+    type Socket: Send + 'static;
+
+    /// The time of this turn. Moves only in [`Self::enter`].
+    fn now(&self) -> Time;
+
+    /// Starts accepting, or stops. Stopping closes the listening socket.
+    fn accept(&mut self, on: bool);
+
+    /// Makes `socket` this shard's and starts to receive. Its completions carry `slot`.
+    fn attach(&mut self, socket: Self::Socket, slot: Slot) -> SocketId;
+
+    /// Stops receiving. Bytes that are on their way may still come.
+    fn pause(&mut self, socket: SocketId);
+
+    /// Receives again.
+    fn resume(&mut self, socket: SocketId);
+
+    /// Queues one send for the next [`Self::enter`]. At most one a socket and turn, and none while a rest waits
+    /// for [`SocketEvent::Writable`].
+    fn send(&mut self, socket: SocketId, outgoing: Box<Outgoing>);
+
+    /// Asks for one [`SocketEvent::Writable`].
+    fn wait_writable(&mut self, socket: SocketId);
+
+    /// Tells the peer that we send no more, after this turn's send.
+    fn shutdown_write(&mut self, socket: SocketId);
+
+    /// Lets the socket go, after this turn's send. No completion with its slot comes any more, and the number may
+    /// be used again. With `reset`, what is unsent is thrown away and the peer sees a reset.
+    fn close(&mut self, socket: SocketId, reset: bool);
+
+    /// Takes at most `events_max` completions. Returns how many.
+    fn poll(&mut self, pool: &mut Pool, events_max: usize, sink: &mut dyn FnMut(Completion<Self::Socket>)) -> usize;
+
+    /// Whether [`Self::poll`] would find something without [`Self::enter`].
+    fn has_completions(&mut self) -> bool;
+
+    /// Submits everything queued. With `until`, sleeps until something completes, the doorbell rings or the
+    /// time has come. `pool` gets back what was sent.
+    fn enter(&mut self, pool: &mut Pool, until: Option<Time>);
+
+    /// The answer to the next send of the last [`Self::enter`].
+    fn next_sent(&mut self) -> Option<Sent>;
+
+    /// Rings the doorbell of a shard that sleeps, with the next [`Self::enter`].
+    fn ring(&mut self, shard: ShardId);
+}

@@ -1,0 +1,151 @@
+//! What one connection has to send: pieces in order, small ones gathered.
+//!
+//! All that a connection says in a turn leaves in one send (DESIGN's "one answer for one read"). A payload under
+//! [`GATHER_BYTES_MAX`] is copied next to its neighbours, since a copy of so little costs less than an entry in
+//! the kernel's list of pieces; a larger one goes by reference.
+
+use crate::buf::{Buf, Exhausted, Pool, Shared};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// A payload of up to this many bytes is copied into the gather block; a larger one is sent from where it is.
+pub const GATHER_BYTES_MAX: usize = 512;
+
+/// Bytes on their way out, owned until the kernel has taken them.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    pieces: VecDeque<Piece>,
+    bytes: usize,
+}
+
+/// A run of bytes to send.
+#[derive(Debug)]
+pub enum Piece {
+    /// Small frames, copied together; more may be added at the end.
+    Gathered(Buf),
+    /// A payload that is this connection's alone.
+    Own(Buf),
+    /// A payload that goes to many, and how much of its front is sent already.
+    Shared(Shared, usize),
+}
+
+impl Outgoing {
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many pieces they are in.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Copies `parts` to the end, next to what was gathered before.
+    ///
+    /// # Errors
+    /// The pool's outbound quota is used up. Nothing was added.
+    pub fn gather(&mut self, parts: [&[u8]; 2], pool: &mut Pool) -> Result<(), Exhausted> {
+        let bytes = parts[0].len() + parts[1].len();
+        if !matches!(self.pieces.back(), Some(Piece::Gathered(block)) if block.room() >= bytes) {
+            // The first block is small: most turns say one thing. A second one means a busy connection.
+            let block_bytes = if self.pieces.is_empty() { GATHER_FIRST_BYTES } else { GATHER_MORE_BYTES };
+            self.pieces.push_back(Piece::Gathered(pool.take(bytes.max(block_bytes))?));
+        }
+        if let Some(Piece::Gathered(block)) = self.pieces.back_mut() {
+            for part in parts {
+                block.extend_from_slice(part).expect("the block was chosen with room for both parts");
+            }
+            self.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// Adds a payload by reference.
+    pub fn push(&mut self, payload: Buf) {
+        if !payload.is_empty() {
+            self.bytes += payload.len();
+            self.pieces.push_back(Piece::Own(payload));
+        }
+    }
+
+    /// Adds a payload that others send too.
+    pub fn push_shared(&mut self, payload: Shared) {
+        if !payload.is_empty() {
+            self.bytes += payload.len();
+            self.pieces.push_back(Piece::Shared(payload, 0));
+        }
+    }
+
+    /// The pieces in order, as the kernel wants them. Their addresses stay as they are while `self` is not changed.
+    pub fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
+        self.pieces.iter().map(|piece| IoSlice::new(piece.bytes()))
+    }
+
+    /// Takes `sent` bytes off the front.
+    ///
+    /// # Panics
+    /// If that is more than there is: a driver that says so is broken.
+    pub fn consume(&mut self, mut sent: usize, pool: &mut Pool) {
+        assert!(sent <= self.bytes, "the driver says it sent {sent} of {} bytes", self.bytes);
+        self.bytes -= sent;
+        while sent > 0 {
+            let piece = self.pieces.front_mut().expect("bytes are left, so a piece is");
+            let here = piece.bytes().len();
+            if sent < here {
+                match piece {
+                    Piece::Gathered(block) | Piece::Own(block) => block.advance(sent),
+                    Piece::Shared(_, at) => *at += sent,
+                }
+                return;
+            }
+            sent -= here;
+            if let Some(Piece::Gathered(block) | Piece::Own(block)) = self.pieces.pop_front() {
+                pool.recycle(block);
+            }
+        }
+    }
+
+    /// Gives everything back to the pool.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        while let Some(piece) = self.pieces.pop_front() {
+            if let Piece::Gathered(block) | Piece::Own(block) = piece {
+                pool.recycle(block);
+            }
+        }
+        self.bytes = 0;
+    }
+
+    /// Moves what lies in the kernel's receive blocks into blocks of its own, since what waits for a slow peer must
+    /// not keep a block from everybody else. The copies are counted by the pool.
+    ///
+    /// # Errors
+    /// The pool's outbound quota is used up. What was moved stays moved, nothing is lost.
+    pub fn leave_receive_blocks(&mut self, pool: &mut Pool) -> Result<(), Exhausted> {
+        for piece in &mut self.pieces {
+            if let Piece::Own(payload) = piece
+                && payload.is_in_receive_block()
+            {
+                let own = pool.copy(payload)?;
+                pool.recycle(std::mem::replace(payload, own));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Gathered(block) | Self::Own(block) => block,
+            Self::Shared(view, sent) => &view[*sent..],
+        }
+    }
+}
+
+const GATHER_FIRST_BYTES: usize = 1024;
+const GATHER_MORE_BYTES: usize = 16 * 1024;

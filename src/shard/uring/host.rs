@@ -1,0 +1,48 @@
+//! The glommio executor that a shard runs in.
+//!
+//! glommio gives the shard its thread, pins it before anything is allocated (so first touch puts memory on the right
+//! node), and is the reactor for futures that want glommio's files and timers. The shard's own work does not go
+//! through its reactor: parking there costs more than twice what parking in our own ring does.
+
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use std::io;
+use std::time::Duration;
+
+/// A thread that runs one shard.
+#[derive(Debug)]
+pub struct Host<R: Send + 'static>(ExecutorJoinHandle<R>);
+
+impl<R: Send + 'static> Host<R> {
+    /// Starts `run` in an executor of its own, on `cpu` or wherever the scheduler likes.
+    ///
+    /// # Errors
+    /// The CPU does not exist or is not ours, or the thread cannot be started.
+    ///
+    /// ```no_run
+    /// use corewire::shard::uring::host::Host;
+    /// let host = Host::start("shard-0", None, || 7)?;
+    /// assert_eq!(host.join()?, 7);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn start(name: &str, cpu: Option<u32>, run: impl FnOnce() -> R + Send + 'static) -> io::Result<Self> {
+        let placement = cpu.map_or(Placement::Unbound, |cpu| Placement::Fixed(cpu as usize));
+        LocalExecutorBuilder::new(placement)
+            .name(name)
+            .io_memory(IO_MEMORY_BYTES)
+            .preempt_timer(Duration::from_millis(1))
+            .spawn(move || async move { run() })
+            .map(Self)
+            .map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Waits for the shard to end.
+    ///
+    /// # Errors
+    /// The executor could not start, or the shard panicked.
+    pub fn join(self) -> io::Result<R> {
+        self.0.join().map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
+/// glommio registers this much for file I/O; its default of 10 MiB would be most of a shard's memory.
+const IO_MEMORY_BYTES: usize = 64 * 1024;

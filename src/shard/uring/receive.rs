@@ -1,0 +1,135 @@
+//! The ring of buffers that the kernel receives into.
+//!
+//! With incremental consumption (Linux 6.12) the kernel fills a block front to back, piece by piece, for whichever
+//! connections have data; before that, every receive takes a block of its own, so blocks are small.
+
+use crate::buf::{Buf, Pool, ReceiveBlock};
+use crate::sync::{AtomicU16, Ordering};
+use io_uring::types::BufRingEntry;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::io;
+
+/// Blocks lent to the kernel, in the order in which it will fill them.
+#[derive(Debug)]
+pub(super) struct ReceiveRing {
+    entries: *mut BufRingEntry,
+    layout: Layout,
+    mask: u16,
+    tail: u16,
+    /// What the kernel has, by the block's index.
+    lent: Box<[Option<ReceiveBlock>]>,
+    lent_count: u16,
+    incremental: bool,
+}
+
+/// How many blocks the kernel has at most. Few, so that they stay in the cache; the pool has more for a burst.
+const LENT_MAX: u16 = 32;
+/// The same, when each receive takes a whole block.
+const LENT_WHOLE_MAX: u16 = 2048;
+pub(super) const GROUP: u16 = 0;
+
+impl ReceiveRing {
+    /// Registers an empty ring with room for as many blocks as the pool has.
+    pub(super) fn register(ring: &io_uring::IoUring, blocks: u16, incremental: bool) -> io::Result<Self> {
+        let lent_max = if incremental { LENT_MAX } else { LENT_WHOLE_MAX };
+        let slots = blocks.min(lent_max).next_power_of_two();
+        let bytes = usize::from(slots) * size_of::<BufRingEntry>();
+        let layout = Layout::from_size_align(bytes, 4096).map_err(io::Error::other)?;
+        // SAFETY: the layout has a size above zero: there is at least one slot.
+        let entries: *mut BufRingEntry = unsafe { alloc_zeroed(layout) }.cast();
+        if entries.is_null() {
+            handle_alloc_error(layout);
+        }
+        let this = Self {
+            entries,
+            layout,
+            mask: slots - 1,
+            tail: 0,
+            lent: (0..blocks).map(|_| None).collect(),
+            lent_count: 0,
+            incremental,
+        };
+        let flags = if incremental { IOU_PBUF_RING_INC } else { 0 };
+        // SAFETY: `entries` is page-aligned, holds `slots` zeroed entries and is freed only in `Drop`, which the
+        // driver runs after it has unregistered the group or closed the ring.
+        unsafe { ring.submitter().register_buf_ring_with_flags(entries as u64, slots, GROUP, flags)? };
+        Ok(this)
+    }
+
+    /// Lends the kernel what the pool has, up to what it needs. Returns whether anything was lent.
+    pub(super) fn refill(&mut self, pool: &mut Pool) -> bool {
+        if self.lent_count > self.mask {
+            return false;
+        }
+        let mut any = false;
+        while self.lent_count <= self.mask
+            && let Some(block) = pool.take_receive()
+        {
+            self.lend(block);
+            any = true;
+        }
+        if any {
+            // SAFETY: `entries` points to the first entry of a live ring.
+            let tail = unsafe { BufRingEntry::tail(self.entries) };
+            // SAFETY: the kernel reads this u16 as the ring's tail and never writes it; it is 2-aligned, and we write
+            // it only here. Release: the entries written before are seen before the tail.
+            let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
+            tail.store(self.tail, Ordering::Release);
+        }
+        any
+    }
+
+    /// Whether the kernel has nothing to receive into.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lent_count == 0
+    }
+
+    /// The `bytes` that the kernel says it has written into block `index`. `more`: it will go on filling this block.
+    /// With no bytes, only the block's end is noted.
+    pub(super) fn filled(&mut self, index: u16, bytes: usize, more: bool) -> Option<Buf> {
+        let more = more && self.incremental;
+        let entry = self.lent.get_mut(usize::from(index)).expect("the kernel names a block that we lent it");
+        let block = entry.as_mut().expect("the kernel names a block that it has");
+        // SAFETY: the completion says that the kernel has written the next `bytes` bytes of this block, in order, and
+        // it does not touch them again.
+        let buf = (bytes > 0).then(|| unsafe { block.carve(bytes) });
+        if !more {
+            *entry = None; // our own hold on it ends; it goes home with the last part of it
+            self.lent_count -= 1;
+        }
+        buf
+    }
+
+    fn lend(&mut self, mut block: ReceiveBlock) {
+        let at = usize::from(self.tail & self.mask);
+        // SAFETY: `at` is below the number of entries, which were zeroed when they were made, and the kernel does
+        // not read this one before the tail passes it. Only addr, len and bid are written: the first entry's
+        // reserved field is the ring's tail.
+        let entry = unsafe { &mut *self.entries.add(at) };
+        entry.set_addr(block.as_mut_ptr() as u64);
+        entry.set_len(block.len() as u32);
+        entry.set_bid(block.index());
+        self.tail = self.tail.wrapping_add(1);
+        let index = usize::from(block.index());
+        self.lent[index] = Some(block);
+        self.lent_count += 1;
+    }
+
+    /// Gives up what the kernel might still write into. For the end of a ring with requests in flight.
+    pub(super) fn leak(&mut self) {
+        std::mem::take(&mut self.lent).into_iter().for_each(std::mem::forget);
+        self.entries = std::ptr::null_mut();
+    }
+}
+
+impl Drop for ReceiveRing {
+    fn drop(&mut self) {
+        if !self.entries.is_null() {
+            // SAFETY: allocated in `register` with this layout; the driver has unregistered the group before.
+            unsafe { dealloc(self.entries.cast(), self.layout) };
+        }
+    }
+}
+
+/// `IOU_PBUF_RING_INC` of linux/io_uring.h.
+pub(super) const IOU_PBUF_RING_INC: u16 = 2;
