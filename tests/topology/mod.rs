@@ -1,1 +1,6 @@
 //! Promises of `topology`.
+
+mod discovery;
+mod limits;
+mod placement;
+mod report;
