@@ -79,7 +79,7 @@ pub(crate) trait Cell {
 pub(crate) enum Next {
     /// It stays.
     Stay,
-    /// Another takes its slot, and its address.
+    /// Another takes its slot, under a new address: this one's is stale from now on.
     Become(Box<dyn Cell>),
     /// It is over. Its address is stale from now on.
     Stop,

@@ -1,6 +1,6 @@
 //! A unique range of a block: whoever has it may write it, cut it and give it away.
 
-use super::block::{Header, release};
+use super::block::{Header, Kind, release};
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -111,6 +111,12 @@ impl Buf {
     pub fn block_bytes(&self) -> usize {
         // SAFETY: we hold a reference, so the header is valid.
         self.block().map_or(0, |header| unsafe { header.as_ref() }.bytes as usize)
+    }
+
+    /// Whether it keeps a block from the kernel's receiving.
+    pub fn is_in_receive_block(&self) -> bool {
+        // SAFETY: we hold a reference, so the header is valid.
+        self.block().is_some_and(|header| unsafe { header.as_ref() }.kind == Kind::Receive)
     }
 
     /// Appends `bytes`.

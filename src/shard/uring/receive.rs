@@ -10,7 +10,6 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
 
 /// Blocks lent to the kernel, in the order in which it will fill them.
-#[derive(Debug)]
 pub(super) struct ReceiveRing {
     entries: *mut BufRingEntry,
     layout: Layout,
@@ -90,14 +89,16 @@ impl ReceiveRing {
         let more = more && self.incremental;
         let entry = self.lent.get_mut(usize::from(index)).expect("the kernel names a block that we lent it");
         let block = entry.as_mut().expect("the kernel names a block that it has");
-        // SAFETY: the completion says that the kernel has written the next `bytes` bytes of this block, in order, and
-        // it does not touch them again.
-        let buf = (bytes > 0).then(|| unsafe { block.carve(bytes) });
-        if !more {
-            *entry = None; // our own hold on it ends; it goes home with the last part of it
-            self.lent_count -= 1;
+        let filled = block.filled();
+        if more {
+            // SAFETY: the completion says that the kernel has written the next `bytes` bytes of this block; it goes on
+            // behind them.
+            return (bytes > 0).then(|| unsafe { block.carve(filled, bytes) });
         }
-        buf
+        self.lent_count -= 1;
+        let block = entry.take().expect("it is there: see above");
+        // SAFETY: as above, and the kernel is done with the block.
+        (bytes > 0).then(|| unsafe { block.finish(bytes) })
     }
 
     fn lend(&mut self, mut block: ReceiveBlock) {

@@ -1,0 +1,90 @@
+//! The demos' flags, alike in all of them.
+
+use clap::Args;
+use corewire::server::Config;
+use std::time::Duration;
+
+/// Flags of a server. Each can be set by an environment variable too, as its help says.
+///
+/// ```
+/// use clap::Parser;
+/// use corewire_actors::cli::ServerFlags;
+///
+/// #[derive(Parser)]
+/// struct Flags {
+///     #[command(flatten)]
+///     server: ServerFlags,
+/// }
+/// let flags = Flags::parse_from(["demo", "--workers", "2", "--max-connections", "100"]);
+/// assert_eq!(flags.server.config().workers, 2);
+/// ```
+#[derive(Debug, Clone, Args)]
+pub struct ServerFlags {
+    /// Shards, each on a core of its own; 0 = one per physical core
+    #[arg(long, env = "COREWIRE_WORKERS", default_value_t = 0)]
+    pub workers: u32,
+    /// Only cores of this NUMA node; -1 = all nodes
+    #[arg(long, env = "COREWIRE_NUMA", default_value_t = -1, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
+    pub numa: i64,
+    /// Completions a turn: more batches better, fewer answers sooner
+    #[arg(long, env = "COREWIRE_BATCH", default_value_t = 32)]
+    pub batch: u32,
+    /// Entries of each shard's io_uring
+    #[arg(long, env = "COREWIRE_RING", default_value_t = 1024)]
+    pub ring: u32,
+    /// Microseconds to look for work before sleeping
+    #[arg(long, env = "COREWIRE_BUSY_POLL", default_value_t = 0, value_name = "US")]
+    pub busy_poll: u64,
+    /// Largest message, in bytes; a larger one closes its connection with 1009
+    #[arg(long, env = "COREWIRE_MAX_MESSAGE", default_value_t = 16 << 20, value_name = "BYTES")]
+    pub max_message: u64,
+    /// Connections at once; one more is answered 503
+    #[arg(long, env = "COREWIRE_MAX_CONNECTIONS", default_value_t = 1_000_000)]
+    pub max_connections: u32,
+    /// Seconds from the TCP connection to the whole request
+    #[arg(long, env = "COREWIRE_HANDSHAKE_TIMEOUT", default_value_t = 10.0, value_name = "S", value_parser = seconds)]
+    pub handshake_timeout: f64,
+    /// Seconds of silence after which a client is closed with 1001; it is pinged before
+    #[arg(long, env = "COREWIRE_IDLE_TIMEOUT", default_value_t = 60.0, value_name = "S", value_parser = seconds)]
+    pub idle_timeout: f64,
+    /// Let shards run on any core, more of them than there are cores if --workers says so; for tests
+    #[arg(long)]
+    pub unpinned: bool,
+    /// Log as JSON, one object a line
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+impl ServerFlags {
+    /// The configuration that these flags mean.
+    pub fn config(&self) -> Config {
+        let mut config = Config::default();
+        config.workers = self.workers;
+        config.numa = u32::try_from(self.numa).ok(); // -1 is all
+        config.pin = !self.unpinned;
+        config.batch = self.batch;
+        config.ring = self.ring;
+        config.busy_poll = Duration::from_micros(self.busy_poll);
+        config.connections_max = self.max_connections;
+        config.rules.wire.message_bytes_max = self.max_message;
+        config.rules.wire.frame_bytes_max = self.max_message;
+        config.rules.handshake_timeout = Duration::from_secs_f64(self.handshake_timeout);
+        config.rules.idle_timeout = Duration::from_secs_f64(self.idle_timeout);
+        config.rules.ping_interval = config.rules.idle_timeout.mul_f64(0.4);
+        config
+    }
+
+    /// Sets up logging: for people, or as JSON lines. `RUST_LOG` chooses what is logged, `info` if it is not set.
+    pub fn log(&self) {
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+        if self.log_json { log.json().init() } else { log.init() }
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=1_000_000.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds, from 0.001 to 1000000, such as 10 or 0.5".into()),
+    }
+}

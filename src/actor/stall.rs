@@ -1,0 +1,91 @@
+//! Who is running right now, for the watchdog: a shard that does not come round is seen, and the actor that keeps
+//! it is named.
+
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// What one shard tells the watchdog. Written by the shard with plain stores, read by the watchdog.
+#[derive(Debug, Default)]
+pub(crate) struct Heartbeat {
+    turns: AtomicU64,
+    sleeping: AtomicBool,
+    /// Index into `kinds` plus one of the actor type that is running; 0 for none.
+    running: AtomicU32,
+    kinds: Mutex<Vec<&'static str>>,
+    stuck: AtomicBool,
+    stalls: AtomicU64,
+}
+
+impl Heartbeat {
+    /// The number for a type name, the same each time. Takes a lock: once a type, not once a message.
+    pub(crate) fn kind(&self, name: &'static str) -> u16 {
+        let mut kinds = self.kinds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let index = kinds.iter().position(|known| *known == name).unwrap_or_else(|| {
+            kinds.push(name);
+            kinds.len() - 1
+        });
+        u16::try_from(index).unwrap_or(u16::MAX)
+    }
+
+    /// A turn begins.
+    pub(crate) fn beat(&self) {
+        // One writer: a load and a store cost less than an add that locks.
+        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// The shard goes to sleep, or wakes.
+    pub(crate) fn set_sleeping(&self, sleeping: bool) {
+        self.sleeping.store(sleeping, Ordering::Relaxed);
+    }
+
+    /// An actor of this kind runs.
+    pub(crate) fn run(&self, kind: u16) {
+        self.running.store(u32::from(kind) + 1, Ordering::Relaxed);
+    }
+
+    /// Nobody runs.
+    pub(crate) fn rest(&self) {
+        self.running.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the shard has not come round for longer than allowed.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// How often that has been.
+    pub(crate) fn stalls(&self) -> u64 {
+        self.stalls.load(Ordering::Relaxed)
+    }
+
+    fn running_name(&self) -> &'static str {
+        let running = self.running.load(Ordering::Relaxed) as usize;
+        let kinds = self.kinds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        running.checked_sub(1).and_then(|kind| kinds.get(kind).copied()).unwrap_or("no actor (the driver)")
+    }
+}
+
+/// Looks at the shards every `turn_max` and logs those that have not come round since. Ends when `stop` says so.
+pub(crate) fn watch(shards: &[Arc<Heartbeat>], turn_max: Duration, stop: impl Fn(Duration) -> bool) {
+    let mut seen: Vec<u64> = shards.iter().map(|_| u64::MAX).collect();
+    while !stop(turn_max) {
+        for (shard, (heartbeat, seen)) in shards.iter().zip(&mut seen).enumerate() {
+            let turns = heartbeat.turns.load(Ordering::Relaxed);
+            let stuck = turns == *seen && !heartbeat.sleeping.load(Ordering::Relaxed);
+            if stuck && !heartbeat.is_stuck() {
+                heartbeat.stalls.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    shard,
+                    actor = heartbeat.running_name(),
+                    turn_max_ms = turn_max.as_millis() as u64,
+                    "a turn takes too long: this actor keeps its shard; move slow work off it"
+                );
+            } else if !stuck && heartbeat.is_stuck() {
+                tracing::info!(shard, "the shard goes on");
+            }
+            heartbeat.stuck.store(stuck, Ordering::Relaxed);
+            *seen = turns;
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! An open connection in its slot: the session, and the link under it.
+
+use super::Message;
+use super::farewell::Farewell;
+use super::link::{Link, Payload};
+use super::session::{Close, CloseReason, ClosedBy, Session};
+use crate::actor::cell::{Cell, Next};
+use crate::actor::envelope::Returned;
+use crate::actor::local::{Local, Request};
+use crate::actor::{Actor, ActorId, Context};
+use crate::buf::Buf;
+use crate::shard::{Outgoing, SocketEvent, SocketId, outgoing::GATHER_BYTES_MAX};
+use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
+use crate::wire::{CloseCode, Event, Kind, WireError};
+use std::any::Any;
+use std::io;
+use std::ops::Range;
+
+/// A session and its link.
+pub(crate) struct Connection<S> {
+    session: S,
+    link: Link,
+}
+
+/// Why a connection is over.
+enum Ending {
+    /// We say why, and listen no more.
+    Fail(Close),
+    /// The client has closed; we answer.
+    Client { code: Option<CloseCode>, reason: String },
+    /// Both have said close.
+    Done { code: Option<CloseCode>, reason: String },
+    /// There is nobody to say anything to.
+    Broken(String),
+}
+
+impl<S: Session> Connection<S> {
+    pub(crate) fn new(session: S, link: Link) -> Self {
+        Self { session, link }
+    }
+
+    fn call<R>(&mut self, local: &mut Local, me: ActorId, f: impl FnOnce(&mut S, &mut Context<'_, S>) -> R) -> R {
+        let mut cx = Context::new(local, me, &mut self.link);
+        let result = f(&mut self.session, &mut cx);
+        if cx.is_stopping() {
+            self.close(&Close::normal(), local, me);
+        }
+        result
+    }
+
+    /// Says close, and waits for the client to say it too.
+    fn close(&mut self, close: &Close, local: &mut Local, me: ActorId) {
+        if !self.link.state.closing {
+            self.link.queue_close(Some(close), local, me);
+            self.link.begin_closing(local, me);
+        }
+    }
+
+    /// What the session answered.
+    fn answered(&mut self, answer: Result<(), Close>, local: &mut Local, me: ActorId) {
+        if let Err(close) = answer {
+            local.counters.slow_closed += u64::from(close.code == CloseCode::TRY_AGAIN_LATER);
+            self.close(&close, local, me);
+        }
+    }
+
+    /// Reads all of `bytes`, or as much as may be read now. `held`: they waited before, so the rest goes first.
+    fn read(&mut self, mut bytes: Buf, held: bool, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+        while !bytes.is_empty() {
+            if self.link.must_hold() {
+                if held {
+                    self.link.hold_front(bytes, local, me);
+                    return Ok(());
+                }
+                return self.link.hold(bytes, local, me).map_err(|_| short_of_memory(local));
+            }
+            let step = self.link.machine.decode(&mut bytes, &self.link.rules.wire).map_err(|error| failed(&error))?;
+            let consumed = step.consumed;
+            match step.event {
+                Some(Event::Message { kind, payload, .. }) => {
+                    let message = take_message(&mut bytes, payload, consumed, local)?;
+                    self.message(kind, message, local, me);
+                    continue; // the bytes are consumed already
+                }
+                Some(Event::Part { kind, payload, last, message_bytes_hint, .. }) => {
+                    self.assemble(&bytes[payload], message_bytes_hint, local)?;
+                    if last {
+                        let message = self.link.assembly.take().expect("a part has just been added");
+                        self.message(kind, message, local, me);
+                    }
+                }
+                Some(Event::Ping(payload)) => {
+                    let mut pong = [0; CONTROL_BYTES_MAX];
+                    let ping = self.link.machine.control(&payload, &bytes);
+                    let pong = &mut pong[..ping.len()];
+                    pong.copy_from_slice(ping);
+                    self.link.queue_pong(pong, local, me);
+                }
+                Some(Event::Pong(_)) | None => {}
+                Some(Event::Close { code, reason }) => {
+                    let reason = String::from_utf8_lossy(self.link.machine.control(&reason, &bytes)).into_owned();
+                    local.pool.recycle(bytes);
+                    let said_first = self.link.state.closing;
+                    return Err(if said_first { Ending::Done { code, reason } } else { Ending::Client { code, reason } });
+                }
+            }
+            bytes.advance(consumed);
+        }
+        local.pool.recycle(bytes);
+        Ok(())
+    }
+
+    fn message(&mut self, kind: Kind, bytes: Buf, local: &mut Local, me: ActorId) {
+        if self.link.state.closing {
+            local.pool.recycle(bytes); // said before our close reached the client; nobody listens
+            return;
+        }
+        local.counters.messages_in += 1;
+        let answer = self.call(local, me, |session, cx| session.message(Message::checked(kind, bytes), cx));
+        self.answered(answer, local, me);
+    }
+
+    /// Adds a part to the message that is coming in. The block grows with what has come, not with what was declared:
+    /// a header costs its sender nothing, and must not cost us a block.
+    fn assemble(&mut self, part: &[u8], message_bytes_hint: u64, local: &mut Local) -> Result<(), Ending> {
+        let had = self.link.assembly.as_ref().map_or(0, Buf::len);
+        let room = self.link.assembly.as_ref().map_or(0, Buf::room);
+        if self.link.assembly.is_none() || room < part.len() {
+            let needed = had + part.len();
+            let declared = usize::try_from(message_bytes_hint).unwrap_or(usize::MAX);
+            let bytes = needed.max(declared.min(needed.saturating_mul(2)));
+            let mut larger =
+                local.pool.take(bytes + HEADROOM_BYTES).map_err(|_| short_of_memory(local))?;
+            larger.leave_headroom(HEADROOM_BYTES);
+            if let Some(smaller) = self.link.assembly.take() {
+                larger.extend_from_slice(&smaller).expect("it was taken with room for all");
+                local.pool.recycle(smaller);
+            }
+            self.link.assembly = Some(larger);
+        }
+        let block = self.link.assembly.as_mut().expect("it is there or was just made");
+        block.extend_from_slice(part).expect("it was taken with room for all");
+        Ok(())
+    }
+
+    /// Reads what waited, as far as it may be read now.
+    fn read_held(&mut self, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+        while let Some(bytes) = self.link.next_held() {
+            self.read(bytes, true, local, me)?;
+        }
+        self.link.resume_reading(local);
+        Ok(())
+    }
+
+    /// After everything that can end a connection.
+    fn next(&mut self, result: Result<(), Ending>, local: &mut Local, me: ActorId) -> Next {
+        match result {
+            Ok(()) => Next::Stay,
+            Err(ending) => self.end(ending, local, me),
+        }
+    }
+
+    fn end(&mut self, ending: Ending, local: &mut Local, me: ActorId) -> Next {
+        let (reason, goodbye) = match ending {
+            Ending::Fail(close) => {
+                self.link.queue_close(Some(&close), local, me);
+                (CloseReason { code: close.code(), reason: close.reason.into_owned(), by: ClosedBy::Server }, true)
+            }
+            Ending::Client { code, reason } => {
+                let answer = code.map(|code| Close { code, reason: "".into() });
+                self.link.queue_close(answer.as_ref(), local, me);
+                (CloseReason { code: code.map_or(1005, CloseCode::get), reason, by: ClosedBy::Client }, true)
+            }
+            Ending::Done { code, reason } => {
+                (CloseReason { code: code.map_or(1005, CloseCode::get), reason, by: ClosedBy::Server }, true)
+            }
+            Ending::Broken(reason) => (CloseReason { code: 1006, reason, by: ClosedBy::Broken }, false),
+        };
+        tracing::debug!(actor = ?me, code = reason.code, reason = reason.reason, by = ?reason.by, "connection ended");
+        let mut cx = Context::new(local, me, &mut self.link);
+        self.session.closed(reason, &mut cx);
+        self.leave(goodbye, local)
+    }
+
+    /// Hands the socket to a [`Farewell`], or lets it go at once.
+    fn leave(&mut self, goodbye: bool, local: &mut Local) -> Next {
+        let socket = self.link.socket;
+        if let Some(assembly) = self.link.assembly.take() {
+            local.pool.recycle(assembly);
+        }
+        let (outgoing, blocked) = self.link.take_all_outgoing();
+        if goodbye {
+            return Next::Become(Box::new(Farewell::new(socket, outgoing, blocked, self.link.rules.close_timeout)));
+        }
+        if let Some(outgoing) = outgoing {
+            local.put_outgoing(outgoing);
+        }
+        local.requests.push(Request::Close { socket, reset: false });
+        Next::Stop
+    }
+
+    fn reset(&mut self, why: &str, local: &mut Local, me: ActorId) -> Next {
+        let reason = CloseReason { code: 1006, reason: why.into(), by: ClosedBy::Server };
+        let mut cx = Context::new(local, me, &mut self.link);
+        self.session.closed(reason, &mut cx);
+        if let (Some(outgoing), _) = self.link.take_all_outgoing() {
+            local.put_outgoing(outgoing);
+        }
+        local.requests.push(Request::Close { socket: self.link.socket, reset: true });
+        Next::Stop
+    }
+
+    /// When to look at this connection next: it may have fallen silent by then.
+    fn schedule_tick(&mut self, local: &mut Local, me: ActorId) {
+        let rules = &self.link.rules;
+        let idle_ms = rules.idle_timeout.as_millis() as u32;
+        let ping_ms = rules.ping_interval.as_millis() as u32;
+        let limit_ms = if self.link.state.pinged || ping_ms >= idle_ms { idle_ms } else { ping_ms };
+        let silent_ms = self.link.silent_ms(local.now());
+        self.link.tick_in(limit_ms.saturating_sub(silent_ms), local, me);
+    }
+}
+
+impl<S: Session> Cell for Connection<S> {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+        (&mut self.session, &mut self.link)
+    }
+
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<S>()
+    }
+
+    fn is_connection(&self) -> bool {
+        true
+    }
+
+    fn started(&mut self, local: &mut Local, me: ActorId) -> Next {
+        local.mark_dirty(me.slot); // the answer to the handshake
+        self.schedule_tick(local, me);
+        let answer = self.call(local, me, S::open);
+        self.answered(answer, local, me);
+        // What came in the same segment as the handshake.
+        let read = self.read_held(local, me);
+        self.next(read, local, me)
+    }
+
+    fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
+        self.close(&Close::normal(), local, me);
+        Next::Stay
+    }
+
+    fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {
+        self.call(local, me, |session, cx| Actor::returned(session, returned, cx));
+        Next::Stay
+    }
+
+    fn crashed(&mut self, local: &mut Local, me: ActorId) -> Next {
+        self.link.queue_close(Some(&Close::new(1011, "the session failed")), local, me);
+        self.leave(true, local)
+    }
+
+    fn socket_event(&mut self, event: SocketEvent, local: &mut Local, me: ActorId) -> Next {
+        let result = match event {
+            SocketEvent::Received(bytes) => {
+                self.link.heard(local.now());
+                local.counters.bytes_in += bytes.len() as u64;
+                if self.link.has_held() {
+                    self.link.hold(bytes, local, me).map_err(|_| short_of_memory(local))
+                } else {
+                    self.read(bytes, false, local, me)
+                }
+            }
+            SocketEvent::Writable => {
+                self.link.unblock(local, me);
+                Ok(())
+            }
+            SocketEvent::Ended => Err(Ending::Broken("the client hung up without a close".into())),
+            SocketEvent::Failed(error) => Err(Ending::Broken(error.to_string())),
+        };
+        self.next(result, local, me)
+    }
+
+    fn tick(&mut self, local: &mut Local, me: ActorId) -> Next {
+        let held = self.read_held(local, me); // a resumed session's
+        if held.is_err() || !self.link.is_tick_due(local.now()) {
+            return self.next(held, local, me);
+        }
+        if self.link.state.closing {
+            return self.reset("the client did not answer our close", local, me);
+        }
+        let idle_ms = self.link.rules.idle_timeout.as_millis() as u32;
+        let ping_ms = self.link.rules.ping_interval.as_millis() as u32;
+        let silent_ms = self.link.silent_ms(local.now());
+        if silent_ms >= idle_ms {
+            return self.end(Ending::Fail(Close::new(1001, "nothing heard for too long")), local, me);
+        }
+        if silent_ms >= ping_ms && !self.link.state.pinged {
+            self.link.state.pinged = true;
+            if !self.link.state.blocked {
+                let _ = self.link.queue(Opcode::Ping, true, Payload::Copied(&[]), local, me);
+            }
+        }
+        self.schedule_tick(local, me);
+        Next::Stay
+    }
+
+    fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {
+        self.link.take_outgoing().map(|outgoing| (self.link.socket, outgoing))
+    }
+
+    fn sent(&mut self, outgoing: Box<Outgoing>, error: Option<io::Error>, local: &mut Local, me: ActorId) -> Next {
+        if let Some(error) = error {
+            local.put_outgoing(outgoing);
+            return self.end(Ending::Broken(error.to_string()), local, me);
+        }
+        if !outgoing.is_empty() {
+            self.link.block(outgoing, local);
+            return Next::Stay;
+        }
+        local.put_outgoing(outgoing);
+        self.link.drained(local, me);
+        let read = self.read_held(local, me);
+        if read.is_ok() && !self.link.state.closing {
+            self.call(local, me, S::drained);
+        }
+        self.next(read, local, me)
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.link.queued_bytes()
+    }
+
+    fn shed(&mut self, local: &mut Local, me: ActorId) -> Next {
+        tracing::warn!(actor = ?me, queued_bytes = self.link.queued_bytes(), "memory is short: the slowest client goes");
+        self.reset("memory is short, and this client held the most of it", local, me)
+    }
+
+    fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next {
+        if now {
+            return self.reset("the server went away", local, me);
+        }
+        self.close(&Close::new(1001, "the server goes away"), local, me);
+        Next::Stay
+    }
+}
+
+/// The message at `payload`, with `consumed` bytes taken off the front of `bytes`. Small ones are copied, so that a
+/// session that keeps one does not keep the block that many others share; so are all when blocks are scarce.
+fn take_message(bytes: &mut Buf, payload: Range<usize>, consumed: usize, local: &mut Local) -> Result<Buf, Ending> {
+    if payload.len() <= GATHER_BYTES_MAX {
+        let message = local.pool.copy(&bytes[payload]).map_err(|_| short_of_memory(local))?;
+        bytes.advance(consumed);
+        return Ok(message);
+    }
+    let mut frame = bytes.split_to(consumed);
+    frame.advance(payload.start); // the header becomes headroom, where the answer's shorter one fits
+    Ok(frame)
+}
+
+fn failed(error: &WireError) -> Ending {
+    Ending::Fail(Close { code: error.close_code(), reason: error.to_string().into() })
+}
+
+fn short_of_memory(local: &mut Local) -> Ending {
+    local.memory_is_short();
+    Ending::Fail(Close { code: CloseCode::TRY_AGAIN_LATER, reason: "the server is short of memory".into() })
+}
+
+/// For the longest header that a server sends.
+const HEADROOM_BYTES: usize = 10;

@@ -1,0 +1,192 @@
+//! What a session does to its client.
+
+use super::link::{Link, Payload, opcode_of};
+use super::session::{Close, Session};
+use super::{Message, Rules};
+use crate::actor::local::Local;
+use crate::actor::{ActorId, Context, SendError};
+use crate::buf::{Buf, Exhausted};
+use crate::wire::Kind;
+use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
+
+/// The client of a session, while one of its callbacks runs. From [`Context::client`].
+///
+/// What is sent is queued, and all of it leaves in one send at the end of the turn.
+#[derive(Debug)]
+pub struct Client<'a> {
+    link: &'a mut Link,
+    local: &'a mut Local,
+    me: ActorId,
+}
+
+impl<S: Session> Context<'_, S> {
+    /// The client of this session.
+    pub fn client(&mut self) -> Client<'_> {
+        let link = self.extra.downcast_mut::<Link>().expect("a session's context carries its link");
+        Client { link, local: self.local, me: self.me }
+    }
+
+    /// Room for a message of `bytes` bytes, empty, in this shard's memory.
+    ///
+    /// # Errors
+    /// The shard's quota for outgoing bytes is used up.
+    pub fn take(&mut self, bytes: usize) -> Result<Buf, Exhausted> {
+        self.local.pool.take(bytes)
+    }
+}
+
+impl Client<'_> {
+    /// Sends a message. Its bytes move; they are copied only where that is cheaper (up to 512 of them).
+    ///
+    /// # Errors
+    /// [`SendError::Full`]: too much waits for this client already, see [`Rules::send_queue_bytes_max`].
+    /// [`SendError::Gone`]: the connection is closing. The message comes back either way.
+    ///
+    /// # Panics
+    /// If a [`Self::stream`] has begun and not finished: a message cannot go into another (RFC 6455 §5.4).
+    pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
+        let kind = message.kind();
+        self.not_streaming();
+        let sent = self.link.queue(opcode_of(kind), true, Payload::Owned(message.into_bytes()), self.local, self.me);
+        let back = |payload| match payload {
+            Payload::Owned(bytes) => Message::checked(kind, bytes),
+            Payload::Copied(_) => unreachable!("an owned payload comes back owned"),
+        };
+        sent.map_err(|error| match error {
+            SendError::Full(payload) => SendError::Full(back(payload)),
+            SendError::Gone(payload) => SendError::Gone(back(payload)),
+        })
+    }
+
+    /// Sends a copy of `text`.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    ///
+    /// # Panics
+    /// As [`Self::send`].
+    pub fn send_text<'t>(&mut self, text: &'t str) -> Result<(), SendError<&'t str>> {
+        self.send_copied(Kind::Text, text.as_bytes()).map_err(|full| if full { SendError::Full(text) } else { SendError::Gone(text) })
+    }
+
+    /// Sends a copy of `bytes`.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    ///
+    /// # Panics
+    /// As [`Self::send`].
+    pub fn send_binary<'t>(&mut self, bytes: &'t [u8]) -> Result<(), SendError<&'t [u8]>> {
+        self.send_copied(Kind::Binary, bytes).map_err(|full| if full { SendError::Full(bytes) } else { SendError::Gone(bytes) })
+    }
+
+    /// Sends a message in fragments, as they become known (RFC 6455 §5.4). Nothing but pings can be sent to this
+    /// client until it is finished.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    ///
+    /// ```
+    /// use corewire::actor::SendError;
+    /// use corewire::connection::Client;
+    /// use corewire::wire::Kind;
+    ///
+    /// fn report(client: &mut Client<'_>, rows: &[&str]) -> Result<(), SendError<()>> {
+    ///     let mut stream = client.stream(Kind::Text);
+    ///     for row in rows {
+    ///         stream.write(row.as_bytes())?; // whole characters only, if it is text
+    ///     }
+    ///     stream.finish()
+    /// }
+    /// ```
+    pub fn stream(&mut self, kind: Kind) -> Stream<'_> {
+        let next = if self.link.state.streaming { Opcode::Continuation } else { opcode_of(kind) };
+        Stream { link: self.link, local: self.local, me: self.me, next }
+    }
+
+    /// Sends a ping with up to 125 bytes; more are cut off. The answer is heard by the connection only.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]: memory is short. [`SendError::Gone`]: the connection is closing.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError<()>> {
+        let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
+        let sent = self.link.queue(Opcode::Ping, true, Payload::Copied(payload), self.local, self.me);
+        sent.map_err(|error| if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) })
+    }
+
+    /// Closes the connection when this callback returns, after what was sent. Returning `Err` of the same does as well.
+    pub fn close(&mut self, close: Close) {
+        if !self.link.state.closing {
+            self.link.queue_close(Some(&close), self.local, self.me);
+            self.link.begin_closing(self.local, self.me);
+        }
+    }
+
+    /// Bytes that wait for this client, to be sent or to be read. Above zero at the end of a turn, it has not taken
+    /// what was sent to it.
+    pub fn queued_bytes(&self) -> usize {
+        self.link.queued_bytes()
+    }
+
+    /// Hears nothing from this client until [`Self::resume`], and soon lets TCP tell it to wait. Messages that were
+    /// received already wait too.
+    pub fn pause(&mut self) {
+        self.link.pause(self.local);
+    }
+
+    /// Hears this client again.
+    pub fn resume(&mut self) {
+        self.link.resume(self.local, self.me);
+    }
+
+    /// What this connection may do.
+    pub fn rules(&self) -> &Rules {
+        &self.link.rules
+    }
+
+    fn send_copied(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
+        self.not_streaming();
+        let sent = self.link.queue(opcode_of(kind), true, Payload::Copied(bytes), self.local, self.me);
+        sent.map_err(|error| matches!(error, SendError::Full(_)))
+    }
+
+    fn not_streaming(&self) {
+        assert!(!self.link.state.streaming, "a stream to this client has not been finished: finish it first");
+    }
+}
+
+/// A message that is sent in fragments. Dropped before [`Self::finish`], it stays open: go on with
+/// [`Client::stream`], in a later callback if need be.
+#[derive(Debug)]
+pub struct Stream<'a> {
+    link: &'a mut Link,
+    local: &'a mut Local,
+    me: ActorId,
+    next: Opcode,
+}
+
+impl Stream<'_> {
+    /// Sends a fragment.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; nothing of it was sent.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), SendError<()>> {
+        self.fragment(bytes, false)
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; it is not ended.
+    pub fn finish(mut self) -> Result<(), SendError<()>> {
+        self.fragment(&[], true)
+    }
+
+    fn fragment(&mut self, bytes: &[u8], fin: bool) -> Result<(), SendError<()>> {
+        let sent = self.link.queue(self.next, fin, Payload::Copied(bytes), self.local, self.me);
+        sent.map_err(|error| if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) })?;
+        self.next = Opcode::Continuation;
+        self.link.state.streaming = !fin;
+        Ok(())
+    }
+}

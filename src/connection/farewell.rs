@@ -1,0 +1,137 @@
+//! The end of a connection: send what is left, say that we are done, wait for the peer to hang up, but not for long.
+//!
+//! A socket that is closed with unread bytes resets the connection, and the reset can overtake our last words. So
+//! we stop sending first, and read on, into nothing, until the peer has ended too.
+
+use crate::actor::ActorId;
+use crate::actor::cell::{Cell, Next};
+use crate::actor::envelope::Returned;
+use crate::actor::local::{Local, Request};
+use crate::shard::{Outgoing, SocketEvent, SocketId};
+use std::any::Any;
+use std::io;
+use std::time::Duration;
+
+/// A socket that is being let go.
+pub(crate) struct Farewell {
+    socket: SocketId,
+    outgoing: Option<Box<Outgoing>>,
+    blocked: bool,
+    /// The peer has hung up already.
+    ended: bool,
+    timeout: Duration,
+}
+
+impl Farewell {
+    /// `outgoing` is what is left to say; `blocked`: the kernel was asked to tell when it can be said.
+    pub(crate) fn new(socket: SocketId, outgoing: Option<Box<Outgoing>>, blocked: bool, timeout: Duration) -> Self {
+        Self { socket, outgoing, blocked, ended: false, timeout }
+    }
+
+    fn close(&mut self, reset: bool, local: &mut Local) -> Next {
+        if let Some(outgoing) = self.outgoing.take() {
+            local.put_outgoing(outgoing);
+        }
+        local.requests.push(Request::Close { socket: self.socket, reset });
+        Next::Stop
+    }
+}
+
+impl Cell for Farewell {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+        unreachable!("nobody has the address of a connection that is being let go")
+    }
+
+    fn type_name(&self) -> &'static str {
+        "a closing connection"
+    }
+
+    fn is_connection(&self) -> bool {
+        true
+    }
+
+    fn started(&mut self, local: &mut Local, me: ActorId) -> Next {
+        local.tick_at(local.now() + self.timeout, me);
+        local.requests.push(Request::Resume(self.socket));
+        match &self.outgoing {
+            Some(outgoing) if !outgoing.is_empty() => {
+                local.mark_dirty(me.slot);
+                local.want_sent(me.slot);
+            }
+            _ => local.requests.push(Request::ShutdownWrite(self.socket)),
+        }
+        Next::Stay
+    }
+
+    fn stop(&mut self, local: &mut Local, _: ActorId) -> Next {
+        self.close(false, local)
+    }
+
+    fn returned(&mut self, _: Returned, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
+    fn socket_event(&mut self, event: SocketEvent, local: &mut Local, me: ActorId) -> Next {
+        match event {
+            SocketEvent::Received(bytes) => {
+                local.pool.recycle(bytes);
+                Next::Stay
+            }
+            SocketEvent::Writable => {
+                self.blocked = false;
+                local.mark_dirty(me.slot);
+                local.want_sent(me.slot);
+                Next::Stay
+            }
+            // It may still read what is left for it.
+            SocketEvent::Ended if self.outgoing.is_some() => {
+                self.ended = true;
+                Next::Stay
+            }
+            SocketEvent::Ended => self.close(false, local),
+            SocketEvent::Failed(_) => self.close(true, local),
+        }
+    }
+
+    fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
+        self.close(true, local)
+    }
+
+    fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {
+        if self.blocked {
+            return None;
+        }
+        self.outgoing.take().map(|outgoing| (self.socket, outgoing))
+    }
+
+    fn sent(&mut self, outgoing: Box<Outgoing>, error: Option<io::Error>, local: &mut Local, _: ActorId) -> Next {
+        if error.is_some() {
+            local.put_outgoing(outgoing);
+            return self.close(true, local);
+        }
+        if outgoing.is_empty() {
+            local.put_outgoing(outgoing);
+            if self.ended {
+                return self.close(false, local);
+            }
+            local.requests.push(Request::ShutdownWrite(self.socket));
+        } else {
+            self.outgoing = Some(outgoing);
+            self.blocked = true;
+            local.requests.push(Request::WaitWritable(self.socket));
+        }
+        Next::Stay
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes())
+    }
+
+    fn shed(&mut self, local: &mut Local, _: ActorId) -> Next {
+        self.close(true, local)
+    }
+
+    fn shut_down(&mut self, local: &mut Local, _: ActorId, now: bool) -> Next {
+        if now { self.close(true, local) } else { Next::Stay }
+    }
+}

@@ -1,0 +1,330 @@
+//! A connection's own state, under its session: the protocol, what waits to go out, what waits to be read.
+
+use super::Rules;
+use super::session::Close;
+use crate::actor::local::{Local, Request};
+use crate::actor::{ActorId, SendError};
+use crate::buf::{Buf, Exhausted};
+use crate::shard::{Outgoing, SocketId, Time, outgoing::GATHER_BYTES_MAX};
+use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
+use crate::wire::{Kind, Machine, Role};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// All of a connection but its session. Small while idle: what is boxed is there only while it is needed.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) machine: Machine,
+    pub(crate) rules: Rc<Rules>,
+    /// What is to be sent; none while nothing waits.
+    outgoing: Option<Box<Outgoing>>,
+    /// A message that has begun and not ended.
+    pub(crate) assembly: Option<Buf>,
+    /// Bytes that were received and are not to be read yet.
+    held: Option<Box<VecDeque<Buf>>>,
+    /// The latest ping that could not be answered because the peer does not read. One, whatever it sends.
+    pong_owed: Option<Box<[u8]>>,
+    pub(crate) socket: SocketId,
+    /// When something was last heard, in milliseconds of the shard's clock.
+    heard_ms: u32,
+    /// When the tick that counts is due; ticks before that are left over.
+    tick_ms: u32,
+    pub(crate) state: LinkState,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct LinkState {
+    /// The kernel did not take all that was sent: nothing is sent and nothing read until it does.
+    pub(crate) blocked: bool,
+    /// The session wants to hear nothing.
+    pub(crate) paused: bool,
+    /// The driver was told not to receive.
+    reading_stopped: bool,
+    /// We have sent a close frame and wait for the client's.
+    pub(crate) closing: bool,
+    /// A ping is out.
+    pub(crate) pinged: bool,
+    /// A fragmented message of ours has begun.
+    pub(crate) streaming: bool,
+}
+
+/// Bytes to send, with or without an owner.
+pub(crate) enum Payload<'a> {
+    Copied(&'a [u8]),
+    Owned(Buf),
+}
+
+impl Link {
+    pub(crate) fn new(socket: SocketId, rules: Rc<Rules>, outgoing: Option<Box<Outgoing>>, now: Time) -> Self {
+        Self {
+            machine: Machine::new(Role::Server),
+            rules,
+            outgoing,
+            assembly: None,
+            held: None,
+            pong_owed: None,
+            socket,
+            heard_ms: ms(now),
+            tick_ms: 0,
+            state: LinkState::default(),
+        }
+    }
+
+    // ---- out ----
+
+    /// How many bytes wait for the peer.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes())
+            + self.held.as_ref().map_or(0, |held| held.iter().map(|buf| buf.len()).sum())
+    }
+
+    /// Queues one frame.
+    ///
+    /// # Errors
+    /// The queue is full, or memory is short; the payload comes back.
+    pub(crate) fn queue<'a>(
+        &mut self, opcode: Opcode, fin: bool, payload: Payload<'a>, local: &mut Local, me: ActorId,
+    ) -> Result<(), SendError<Payload<'a>>> {
+        if self.machine.close_sent() {
+            return Err(SendError::Gone(payload));
+        }
+        let payload_bytes = payload.as_bytes().len();
+        let queued = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
+        let over = queued > 0 && queued + payload_bytes > self.rules.send_queue_bytes_max;
+        // A control frame is small and the peer's right; the pool bounds it.
+        if over && !opcode.is_control() {
+            return Err(SendError::Full(payload));
+        }
+        let mut header = [0; HEADER_BYTES_MAX];
+        let header_bytes =
+            encode_header(&Header { fin, rsv: Rsv::NONE, opcode, key: None, payload_bytes: payload_bytes as u64 }, &mut header);
+        let header = &header[..header_bytes];
+        let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        match payload {
+            Payload::Owned(mut payload) if payload_bytes > GATHER_BYTES_MAX => {
+                // In place, where the client's longer header was; else the header goes next to its neighbours.
+                if payload.prepend(header).is_err()
+                    && let Err(_) = outgoing.gather([header, &[]], &mut local.pool)
+                {
+                    local.memory_is_short();
+                    return Err(SendError::Full(Payload::Owned(payload)));
+                }
+                outgoing.push(payload);
+            }
+            payload => {
+                if outgoing.gather([header, payload.as_bytes()], &mut local.pool).is_err() {
+                    local.memory_is_short();
+                    return Err(SendError::Full(payload));
+                }
+                if let Payload::Owned(payload) = payload {
+                    local.pool.recycle(payload);
+                }
+            }
+        }
+        local.counters.messages_out += u64::from(!opcode.is_control());
+        local.mark_dirty(me.slot);
+        Ok(())
+    }
+
+    /// Queues a close frame, if none was. Nothing can be queued after.
+    pub(crate) fn queue_close(&mut self, close: Option<&Close>, local: &mut Local, me: ActorId) {
+        if self.machine.close_sent() {
+            return;
+        }
+        let mut payload = Vec::new();
+        let (code, reason) = close.map_or((None, ""), |close| (Some(close.code), &*close.reason));
+        crate::wire::close::encode(code, reason, None, &mut payload);
+        let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        // If even this has no room, the peer sees the connection end without a word.
+        let _ = outgoing.gather([&payload, &[]], &mut local.pool);
+        self.machine.set_close_sent();
+        local.mark_dirty(me.slot);
+    }
+
+    /// A close frame of ours is out: the client has so long to answer.
+    pub(crate) fn begin_closing(&mut self, local: &mut Local, me: ActorId) {
+        self.state.closing = true;
+        let timeout_ms = self.rules.close_timeout.as_millis() as u32;
+        self.tick_in(timeout_ms, local, me);
+        // Its answer must be heard, whatever the session wanted.
+        self.resume(local, me);
+    }
+
+    /// Answers a ping. A peer that does not read what it is sent gets one answer, to its latest.
+    pub(crate) fn queue_pong(&mut self, payload: &[u8], local: &mut Local, me: ActorId) {
+        if self.state.blocked {
+            self.pong_owed = Some(payload.into());
+        } else {
+            // Full or gone: a pong is a courtesy then.
+            let _ = self.queue(Opcode::Pong, true, Payload::Copied(payload), local, me);
+        }
+    }
+
+    /// What can be sent now.
+    pub(crate) fn take_outgoing(&mut self) -> Option<Box<Outgoing>> {
+        if self.state.blocked { None } else { self.outgoing.take().filter(|outgoing| !outgoing.is_empty()) }
+    }
+
+    /// All that waits, for whoever sees the connection off, and whether the kernel was asked when it can go.
+    pub(crate) fn take_all_outgoing(&mut self) -> (Option<Box<Outgoing>>, bool) {
+        (self.outgoing.take(), self.state.blocked)
+    }
+
+    /// The kernel did not take all of it. Nothing more is sent or read until it does.
+    pub(crate) fn block(&mut self, mut rest: Box<Outgoing>, local: &mut Local) {
+        debug_assert!(self.outgoing.is_none(), "nothing is queued between a send and its answer");
+        if rest.leave_receive_blocks(&mut local.pool).is_err() {
+            local.memory_is_short();
+        }
+        self.outgoing = Some(rest);
+        self.state.blocked = true;
+        self.stop_reading(local);
+        local.requests.push(Request::WaitWritable(self.socket));
+    }
+
+    /// The kernel will take more: try again, and say how it went.
+    pub(crate) fn unblock(&mut self, local: &mut Local, me: ActorId) {
+        self.state.blocked = false;
+        local.mark_dirty(me.slot);
+        local.want_sent(me.slot);
+    }
+
+    /// All is sent: what was put off can be done.
+    pub(crate) fn drained(&mut self, local: &mut Local, me: ActorId) {
+        if let Some(pong) = self.pong_owed.take() {
+            self.queue_pong(&pong, local, me);
+        }
+    }
+
+    // ---- in ----
+
+    /// Whether what comes must wait: the peer does not take our answers, or the session does not want to hear.
+    pub(crate) fn must_hold(&self) -> bool {
+        self.state.blocked || self.state.paused || self.is_ahead()
+    }
+
+    /// So much waits to be sent in this turn that reading on would overflow the queue of a peer that does read.
+    fn is_ahead(&self) -> bool {
+        let queued = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
+        queued >= self.rules.send_queue_bytes_max / 4
+    }
+
+    /// Keeps bytes that must wait, behind those that wait already, in a block that keeps nobody else's.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub(crate) fn hold(&mut self, bytes: Buf, local: &mut Local, me: ActorId) -> Result<(), Exhausted> {
+        let own = local.pool.copy(&bytes)?;
+        local.pool.recycle(bytes);
+        self.held.get_or_insert_default().push_back(own);
+        self.stop_reading(local);
+        if !self.state.blocked && self.is_ahead() {
+            local.want_sent(me.slot); // then it goes on
+        }
+        Ok(())
+    }
+
+    /// Keeps what came in the same segment as the handshake, to be read once the session is open.
+    pub(crate) fn hold_first(&mut self, bytes: Buf) {
+        self.held.get_or_insert_default().push_back(bytes);
+    }
+
+    /// Puts bytes back that were taken from those that wait.
+    pub(crate) fn hold_front(&mut self, bytes: Buf, local: &mut Local, me: ActorId) {
+        self.held.get_or_insert_default().push_front(bytes);
+        if !self.state.blocked && self.is_ahead() {
+            local.want_sent(me.slot);
+        }
+    }
+
+    /// Bytes that waited and need not any more.
+    pub(crate) fn next_held(&mut self) -> Option<Buf> {
+        if self.must_hold() {
+            return None;
+        }
+        let held = self.held.as_mut()?;
+        let next = held.pop_front();
+        if held.is_empty() {
+            self.held = None;
+        }
+        next
+    }
+
+    pub(crate) fn has_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    fn stop_reading(&mut self, local: &mut Local) {
+        if !self.state.reading_stopped {
+            self.state.reading_stopped = true;
+            local.requests.push(Request::Pause(self.socket));
+        }
+    }
+
+    /// The session wants to hear nothing for now.
+    pub(crate) fn pause(&mut self, local: &mut Local) {
+        self.state.paused = true;
+        self.stop_reading(local);
+    }
+
+    /// The session wants to hear again. What waits is read from a tick, since a handler of this session is running.
+    pub(crate) fn resume(&mut self, local: &mut Local, me: ActorId) {
+        if std::mem::take(&mut self.state.paused) {
+            local.tick_at(local.now(), me);
+        }
+    }
+
+    /// Lets the kernel receive again, if nothing stands against it.
+    pub(crate) fn resume_reading(&mut self, local: &mut Local) {
+        if self.state.reading_stopped && !self.must_hold() && self.held.is_none() {
+            self.state.reading_stopped = false;
+            local.requests.push(Request::Resume(self.socket));
+        }
+    }
+
+    // ---- time ----
+
+    /// The peer lives.
+    pub(crate) fn heard(&mut self, now: Time) {
+        self.heard_ms = ms(now);
+        self.state.pinged = false;
+    }
+
+    /// How long nothing was heard, in milliseconds.
+    pub(crate) fn silent_ms(&self, now: Time) -> u32 {
+        ms(now).wrapping_sub(self.heard_ms)
+    }
+
+    /// Ticks `delay_ms` from now; ticks before that do not count any more.
+    pub(crate) fn tick_in(&mut self, delay_ms: u32, local: &mut Local, me: ActorId) {
+        let delay_ms = delay_ms.max(1);
+        self.tick_ms = ms(local.now()).wrapping_add(delay_ms);
+        local.tick_at(local.now() + std::time::Duration::from_millis(delay_ms.into()), me);
+    }
+
+    /// Whether the tick that counts is due.
+    pub(crate) fn is_tick_due(&self, now: Time) -> bool {
+        ms(now).wrapping_sub(self.tick_ms) < u32::MAX / 2
+    }
+}
+
+impl Payload<'_> {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+pub(crate) fn opcode_of(kind: Kind) -> Opcode {
+    match kind {
+        Kind::Text => Opcode::Text,
+        Kind::Binary => Opcode::Binary,
+    }
+}
+
+/// Wraps after 49 days; only differences are used.
+fn ms(time: Time) -> u32 {
+    time.as_millis() as u32
+}

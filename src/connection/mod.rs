@@ -1,0 +1,30 @@
+//! A socket as an actor: the protocol inside, the user's session on top, limits around.
+//!
+//! - [`Session`], [`Close`], [`CloseReason`]: what people write, and how connections end
+//! - [`Message`], [`Text`]: what a client says
+//! - [`Client`]: what a session does to its client
+//! - [`Upgrade`]: the request that a session comes from
+//! - [`Rules`]: limits and times
+//! - `handshake`, `cell`, `farewell`: a connection's three lives in its slot, in order
+//! - `link`: what lies under a session: queues, back-pressure, silence
+//!
+//! Does not know: how sockets are accepted, which route made a session, other connections.
+//!
+//! A message comes from `shard` as bytes and leaves for the user's [`Session`]; what that sends leaves for `shard` at
+//! the end of the turn.
+
+mod cell;
+mod client;
+mod farewell;
+pub(crate) mod handshake;
+pub(crate) mod link;
+mod message;
+mod rules;
+mod session;
+
+pub(crate) use cell::Connection;
+pub use client::{Client, Stream};
+pub use handshake::Upgrade;
+pub use message::{Message, Text};
+pub use rules::Rules;
+pub use session::{Close, CloseReason, ClosedBy, Session};

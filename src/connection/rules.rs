@@ -1,0 +1,38 @@
+//! What a connection may do and how long it may take.
+
+use crate::wire::{Limits, http::HeadLimits};
+use std::time::Duration;
+
+/// Limits and times of every connection of a server. All bounds are per connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The HTTP request's head.
+    pub head: HeadLimits,
+    /// Frames, messages and fragments.
+    pub wire: Limits,
+    /// From the TCP connection to the complete request, however it trickles in.
+    pub handshake_timeout: Duration,
+    /// Nothing heard for this long, not even a pong: closed with 1001. A client that does not read is not heard either.
+    pub idle_timeout: Duration,
+    /// Nothing heard for this long: a ping is sent. None is sent if this is not shorter than `idle_timeout`.
+    pub ping_interval: Duration,
+    /// From our close frame to the client's, and then until the client hangs up; after that the connection is reset.
+    pub close_timeout: Duration,
+    /// Bytes that may wait for a client that does not read. A single message may be larger if nothing else waits.
+    pub send_queue_bytes_max: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            head: HeadLimits::default(),
+            // Fragments cost no memory here beyond their bytes, so many are allowed.
+            wire: Limits { fragments_max: 65_536, ..Limits::default() },
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            ping_interval: Duration::from_secs(25),
+            close_timeout: Duration::from_secs(2),
+            send_queue_bytes_max: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `Session`: what people write for each client.
+
+use super::Message;
+use crate::actor::{Actor, Context, SendError};
+use crate::wire::CloseCode;
+use std::borrow::Cow;
+
+/// The actor of one client. It lives on the client's shard, from the upgrade to the end of the connection, and runs one
+/// callback at a time. Other actors reach it by the messages that it has a [`Handler`](crate::actor::Handler) for;
+/// only its client can call [`Self::message`].
+///
+/// ```
+/// use corewire::connection::{Close, Message, Session};
+/// use corewire::actor::Context;
+///
+/// struct Shout;
+/// impl Session for Shout {
+///     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+///         let Some(text) = message.as_text() else {
+///             return Err(Close::new(1003, "text only"));
+///         };
+///         Ok(cx.client().send_text(&text.to_uppercase())?)
+///     }
+/// }
+/// ```
+pub trait Session: Sized + 'static {
+    /// The connection is open; nothing has been received.
+    ///
+    /// # Errors
+    /// Closes the connection.
+    fn open(&mut self, cx: &mut Context<'_, Self>) -> Result<(), Close> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// The client has sent a message.
+    ///
+    /// # Errors
+    /// Closes the connection. A queue that is full ([`Client::send`](super::Client::send)) becomes 1013 by `?`.
+    fn message(&mut self, message: Message, cx: &mut Context<'_, Self>) -> Result<(), Close>;
+
+    /// The client had not taken what was sent to it, and now has. Told after [`Client::queued_bytes`] has been above
+    /// zero at the end of a turn.
+    ///
+    /// [`Client::queued_bytes`]: super::Client::queued_bytes
+    fn drained(&mut self, cx: &mut Context<'_, Self>) {
+        let _ = cx;
+    }
+
+    /// The connection has ended, for whatever reason but a panic of this session. Nothing is called after.
+    fn closed(&mut self, reason: CloseReason, cx: &mut Context<'_, Self>) {
+        let _ = (reason, cx);
+    }
+}
+
+/// Every session is an actor; what a connection needs beyond that is the framework's.
+impl<S: Session> Actor for S {}
+
+/// Why and how to close.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    pub(crate) code: CloseCode,
+    pub(crate) reason: Cow<'static, str>,
+}
+
+impl Close {
+    /// A close with this code and reason. A code that may not travel (RFC 6455 §7.4; allowed are 1000–1003, 1007–1014
+    /// and 3000–4999) becomes 1011. A reason is cut to 123 bytes.
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        let code = CloseCode::new(code).unwrap_or(CloseCode::INTERNAL_ERROR);
+        Self { code, reason: reason.into() }
+    }
+
+    /// 1000: all is done.
+    pub fn normal() -> Self {
+        Self { code: CloseCode::NORMAL, reason: "".into() }
+    }
+
+    /// The code.
+    pub fn code(&self) -> u16 {
+        self.code.get()
+    }
+}
+
+impl<M> From<SendError<M>> for Close {
+    fn from(error: SendError<M>) -> Self {
+        Self { code: CloseCode::TRY_AGAIN_LATER, reason: error.to_string().into() }
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseReason {
+    /// The close code: what the first to close said, 1005 if that was nothing (RFC 6455 §7.1.5), 1006 if the connection
+    /// ended without a closing handshake.
+    pub code: u16,
+    /// In words, if there were any.
+    pub reason: String,
+    /// Who ended it.
+    pub by: ClosedBy,
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The client said close.
+    Client,
+    /// Our side did: the session, the server, a limit or a rule.
+    Server,
+    /// Nobody did: the connection broke.
+    Broken,
+}

@@ -1,0 +1,182 @@
+//! Everything that has a limit, in one place.
+
+use crate::actor::local::Bounds;
+use crate::buf::PoolConfig;
+use crate::connection::Rules;
+use crate::shard::Pace;
+use crate::topology::Policy;
+use std::fmt;
+use std::time::Duration;
+
+/// What a server is made of. Every figure is a bound, and full is an answer.
+///
+/// ```
+/// use corewire::server::Config;
+/// use std::time::Duration;
+///
+/// let mut config = Config::default();
+/// config.workers = 2; // --workers
+/// config.connections_max = 50_000;
+/// config.rules.idle_timeout = Duration::from_secs(30);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// How many shards; 0 is one a physical core, as far as cores are granted (`--workers`).
+    pub workers: u32,
+    /// Only cores of this NUMA node; all nodes if `None` (`--numa`).
+    pub numa: Option<u32>,
+    /// Whether each shard is bound to its core. Tests run more shards than there are cores, unpinned.
+    pub pin: bool,
+    /// Completions that a shard handles before it sends what they caused (`--batch`).
+    pub batch: u32,
+    /// Submission entries of a shard's ring (`--ring`); completions are eight times as many.
+    pub ring: u32,
+    /// How long a shard looks for work before it sleeps (`--busy-poll`).
+    pub busy_poll: Duration,
+    /// Connections of all shards; one more is answered 503 (`--max-connections`).
+    pub connections_max: u32,
+    /// Actors on one shard besides connections.
+    pub actors_max: u32,
+    /// Messages that wait for one actor.
+    pub mailbox_slots: u32,
+    /// Messages that wait on one shard.
+    pub mail_slots: u32,
+    /// Messages on their way from one shard to another; there are N×(N−1) such lanes, each with a way back.
+    pub lane_slots: usize,
+    /// Timers with a message, of one shard.
+    pub timers_max: u32,
+    /// What each connection may do.
+    pub rules: Rules,
+    /// Bytes of one shard that wait to be sent, or to be read, or are part of a message that is not complete.
+    pub outbound_bytes_max: usize,
+    /// Bytes that the kernel may receive into, of one shard.
+    pub receive_bytes: usize,
+    /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
+    pub huge_pages: bool,
+    /// From SIGTERM to the end, for clients to answer our close.
+    pub drain_timeout: Duration,
+    /// A turn longer than this is logged, with the name of the actor that kept the shard.
+    pub turn_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            numa: None,
+            pin: true,
+            batch: 32,
+            ring: 1024,
+            busy_poll: Duration::ZERO,
+            connections_max: 1_000_000,
+            actors_max: 1_000_000,
+            mailbox_slots: 1024,
+            mail_slots: 65_536,
+            lane_slots: 1024,
+            timers_max: 65_536,
+            rules: Rules::default(),
+            outbound_bytes_max: 256 << 20,
+            receive_bytes: 4 << 20,
+            huge_pages: false,
+            drain_timeout: Duration::from_secs(10),
+            turn_max: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { workers: self.workers, numa: self.numa, pin: self.pin }
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        Pace { events_max: self.batch.max(1) as usize, busy_poll: self.busy_poll }
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            actors_max: self.actors_max.saturating_add(self.connections_max),
+            mailbox_slots: self.mailbox_slots,
+            mail_slots: self.mail_slots,
+            timers_max: self.timers_max,
+        }
+    }
+
+    /// `incremental`: the kernel fills a block piece by piece, so few large ones do; else every receive takes one.
+    pub(crate) fn pool(&self, incremental: bool) -> PoolConfig {
+        let block_bytes = if incremental { 64 << 10 } else { 2 << 10 };
+        let blocks = (self.receive_bytes / block_bytes).clamp(2, 32_768);
+        PoolConfig {
+            receive_blocks: blocks as u32,
+            receive_block_bytes: block_bytes as u32,
+            outbound_bytes_max: self.outbound_bytes_max,
+            huge_pages: self.huge_pages,
+        }
+    }
+
+    /// What it all adds up to for `shards` shards.
+    pub(crate) fn sum(&self, shards: u16) -> Sum {
+        let shards = u64::from(shards);
+        Sum {
+            shards,
+            receive_bytes: shards * self.receive_bytes as u64,
+            outbound_bytes: shards * self.outbound_bytes_max as u64,
+            lane_bytes: 2 * shards * (shards - 1) * self.lane_slots.next_power_of_two() as u64 * ENVELOPE_BYTES,
+            mail_bytes: shards * u64::from(self.mail_slots) * ENVELOPE_BYTES,
+            connections: self.connections_max.into(),
+        }
+    }
+
+    /// What cannot be, and what to do about it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self { ring, batch, connections_max, outbound_bytes_max, rules, .. } = self;
+        if !(2..=32_768).contains(ring) {
+            return Err(format!("--ring {ring}: a ring has 2 to 32768 entries"));
+        }
+        if !(1..=65_536).contains(batch) {
+            return Err(format!("--batch {batch}: a turn handles 1 to 65536 events"));
+        }
+        if *connections_max == 0 {
+            return Err("--max-connections 0: a server without connections serves nobody; give at least 1".into());
+        }
+        if rules.wire.message_bytes_max > *outbound_bytes_max as u64 / 2 {
+            return Err(format!(
+                "--max-message {}: one message could take more than half of a shard's memory ({outbound_bytes_max} \
+                 bytes); lower it, or raise outbound_bytes_max",
+                rules.wire.message_bytes_max
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The bounds of a whole server. Memory is taken when it is used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sum {
+    shards: u64,
+    receive_bytes: u64,
+    outbound_bytes: u64,
+    lane_bytes: u64,
+    mail_bytes: u64,
+    connections: u64,
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        write!(
+            f,
+            "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail",
+            self.shards,
+            self.connections,
+            mib(self.receive_bytes),
+            mib(self.outbound_bytes),
+            mib(self.lane_bytes),
+            mib(self.mail_bytes)
+        )
+    }
+}
+
+/// An envelope in a lane or a mailbox.
+const ENVELOPE_BYTES: u64 = 144;

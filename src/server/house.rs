@@ -1,0 +1,307 @@
+//! Those who live on one shard of a server: its connections, its actors, and whoever opens the door.
+
+use super::metrics;
+use super::route::Routes;
+use super::shared::{Phase, Public, Shared};
+use crate::actor::ActorId;
+use crate::actor::envelope::{Envelope, What};
+use crate::actor::local::{Local, Request};
+use crate::buf::Pool;
+use crate::connection::Rules;
+use crate::connection::handshake::{Doorman, Handshake};
+use crate::ring::parcel::Parcel;
+use crate::shard::{Completion, Driver, Sent, ShardId, Tenants, Time};
+use crate::sync::Arc;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// One shard's tenants.
+pub(crate) struct House<S> {
+    pub(crate) local: Local,
+    shared: Arc<Shared>,
+    doorman: Rc<dyn Doorman>,
+    rules: Rc<Rules>,
+    connections_max: u64,
+    drain_timeout: Duration,
+    rng: fastrand::Rng,
+    /// Connections that are this shard's and wait for the driver.
+    arrivals: Vec<Arrival<S>>,
+    /// How many of those in `Shared` are ours.
+    counted: u32,
+    door: Door,
+    goodbye: Goodbye,
+}
+
+/// A connection on its way to its shard.
+struct Arrival<S> {
+    socket: S,
+    peer: SocketAddr,
+}
+
+/// The listening socket.
+#[derive(Debug, Default)]
+struct Door {
+    opened: bool,
+    closed: bool,
+    /// Accepting failed; when to try again.
+    again_at: Option<Time>,
+    back_off: Duration,
+}
+
+/// How far this shard's end has come.
+#[derive(Debug, Default)]
+struct Goodbye {
+    /// The next slot to tell.
+    told: u32,
+    begun_at: Option<Time>,
+    cut: bool,
+    drained: bool,
+}
+
+impl<S: Send + 'static> House<S> {
+    pub(crate) fn new(local: Local, shared: Arc<Shared>, routes: Routes, config: &super::Config, seed: u64) -> Self {
+        Self {
+            local,
+            shared,
+            doorman: Rc::new(routes),
+            rules: Rc::new(config.rules.clone()),
+            connections_max: config.connections_max.into(),
+            drain_timeout: config.drain_timeout,
+            rng: fastrand::Rng::with_seed(seed),
+            arrivals: Vec::new(),
+            counted: 0,
+            door: Door::default(),
+            goodbye: Goodbye::default(),
+        }
+    }
+
+    fn me(&self) -> ShardId {
+        self.local.mesh.me()
+    }
+
+    /// Whether this shard may end: nobody has anything left, here or elsewhere.
+    pub(crate) fn is_done(&self) -> bool {
+        self.goodbye.drained && self.shared.all_drained()
+    }
+
+    /// A peer has connected: the less loaded of two random shards gets it. Hand-offs in flight count, so that a
+    /// burst does not follow one stale figure (Mitzenmacher, "The Power of Two Choices", 2001).
+    fn place(&mut self, arrival: Arrival<S>) {
+        let me = self.me();
+        let shards = self.local.mesh.shards();
+        let mut pick = || ShardId(self.rng.u16(0..shards));
+        let (a, b) = (pick(), pick());
+        let burden = |shard| (self.shared.is_stuck(shard), self.shared.load(shard));
+        let to = if burden(a) <= burden(b) { a } else { b };
+        if to != me {
+            let envelope = Envelope { to: door_of(to), from: None, what: What::Shard, parcel: Parcel::new(arrival) };
+            self.shared.add_connection(to);
+            let Err(back) = self.local.mesh.send(to, envelope) else { return };
+            self.shared.remove_connections(to, 1);
+            let arrival = back.into_inner().parcel.downcast().expect("it was packed a moment ago");
+            self.shared.add_connection(me);
+            self.arrive(arrival);
+        } else {
+            self.shared.add_connection(me);
+            self.arrive(arrival);
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival<S>) {
+        self.counted += 1;
+        self.arrivals.push(arrival);
+    }
+
+    /// Makes connections of those that have arrived.
+    fn settle_in<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
+        for Arrival { socket, peer } in std::mem::take(&mut self.arrivals) {
+            let Some(id) = self.local.reserve() else { continue }; // dropping the socket closes it
+            let socket = driver.attach(socket, id.slot);
+            let full = self.shared.connections() > self.connections_max;
+            let mut handshake = Handshake::new(socket, peer, self.doorman.clone(), self.rules.clone());
+            if full || self.shared.phase() != Phase::Running {
+                handshake.turn_away();
+            }
+            self.local.fill(id, Box::new(handshake));
+        }
+    }
+
+    /// Opens the door, closes it, or tries again after a failure.
+    fn mind_door<D: Driver>(&mut self, driver: &mut D) {
+        let now = driver.now();
+        let running = self.shared.phase() == Phase::Running;
+        if !running && !self.door.closed {
+            self.door.closed = true;
+            driver.accept(false);
+        } else if running && (!self.door.opened || self.door.again_at.is_some_and(|at| at <= now)) {
+            self.door.opened = true;
+            self.door.again_at = None;
+            driver.accept(true);
+        }
+    }
+
+    fn accept_failed(&mut self, error: &io::Error, now: Time) {
+        let door = &mut self.door;
+        if door.back_off.is_zero() {
+            // Once, not once a try: this is when logs fill disks.
+            tracing::warn!(shard = self.local.mesh.me().0, %error, "accepting fails; those who are connected go on");
+        }
+        door.back_off = (door.back_off * 2).clamp(BACK_OFF_MIN, BACK_OFF_MAX);
+        door.again_at = Some(now + door.back_off);
+    }
+
+    /// Says goodbye to some more of those who are here, and notes when nobody is left.
+    fn go_on_leaving(&mut self) {
+        let phase = self.shared.phase();
+        if phase == Phase::Running || self.goodbye.drained {
+            return;
+        }
+        let now = self.local.now();
+        let begun_at = *self.goodbye.begun_at.get_or_insert(now);
+        let late = phase == Phase::Cutting || now.since(begun_at) >= self.drain_timeout;
+        if late && !self.goodbye.cut {
+            self.goodbye.cut = true;
+            self.goodbye.told = 0;
+        }
+        let end = self.local.slots().end;
+        let until = self.goodbye.told.saturating_add(GOODBYES_PER_TURN).min(end);
+        for slot in self.goodbye.told..until {
+            self.local.run(slot, |cell, local, me| cell.shut_down(local, me, late));
+        }
+        self.goodbye.told = until;
+        if until < end || !self.arrivals.is_empty() {
+            return;
+        }
+        if self.local.actors() == 0 {
+            self.goodbye.drained = true;
+            self.shared.say_drained();
+        } else if self.local.connections() == 0 {
+            self.goodbye.told = 0; // actors that were started meanwhile
+        }
+    }
+
+    fn public(&self) -> &Public {
+        &self.shared.shards[usize::from(self.me().0)]
+    }
+
+    /// Counts what did not come home. For the end, when the driver is gone.
+    pub(crate) fn finish(mut self) {
+        self.local.pool.reclaim();
+        metrics::publish(&self.local.counters, &self.public().figures);
+        let lost = u64::from(self.local.pool.stats().blocks_out());
+        if lost > 0 {
+            tracing::error!(shard = self.me().0, lost, "blocks of memory did not come home");
+        }
+        metrics::lose(lost, &self.public().figures);
+    }
+}
+
+impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
+    fn begin(&mut self, now: Time) {
+        self.local.begin(now);
+    }
+
+    fn lanes(&mut self, max: usize) {
+        self.local.lanes(max);
+        while let Some(parcel) = self.local.shard_mail.pop_front() {
+            let arrival = parcel.downcast::<Arrival<S>>().expect("shards send each other arrivals only");
+            self.arrive(arrival);
+        }
+    }
+
+    fn completion(&mut self, completion: Completion<S>) {
+        match completion {
+            Completion::Socket(slot, event) => {
+                self.local.run(slot, |cell, local, me| cell.socket_event(event, local, me));
+            }
+            Completion::Accepted(socket, peer) => {
+                self.door.back_off = Duration::ZERO;
+                self.place(Arrival { socket, peer });
+            }
+            Completion::AcceptFailed(error) => self.accept_failed(&error, self.local.now()),
+        }
+    }
+
+    fn mail(&mut self, max: usize) {
+        self.local.deliver(max);
+    }
+
+    fn timers(&mut self) {
+        self.local.fire();
+    }
+
+    fn flush(&mut self, driver: &mut D) {
+        self.mind_door(driver);
+        self.settle_in(driver);
+        self.go_on_leaving();
+        self.local.shed();
+        self.local.flush(|socket, outgoing| driver.send(socket, outgoing));
+        for request in self.local.requests.drain(..) {
+            match request {
+                Request::Pause(socket) => driver.pause(socket),
+                Request::Resume(socket) => driver.resume(socket),
+                Request::WaitWritable(socket) => driver.wait_writable(socket),
+                Request::ShutdownWrite(socket) => driver.shutdown_write(socket),
+                Request::Close { socket, reset } => driver.close(socket, reset),
+            }
+        }
+    }
+
+    fn publish(&mut self, driver: &mut D) {
+        let here = self.local.connections() + self.arrivals.len() as u32;
+        let gone = self.counted - here;
+        if gone > 0 {
+            self.counted = here;
+            self.shared.remove_connections(self.me(), gone);
+        }
+        metrics::publish(&self.local.counters, &self.public().figures);
+        self.local.mesh.publish(|shard| driver.ring(shard));
+    }
+
+    fn sent(&mut self, Sent { slot, outgoing, error }: Sent) {
+        self.local.sent(slot, outgoing, error);
+    }
+
+    fn is_busy(&mut self) -> bool {
+        let leaving = self.shared.phase() != Phase::Running
+            && !self.goodbye.drained
+            && self.goodbye.told < self.local.slots().end;
+        self.local.is_busy() || !self.arrivals.is_empty() || !self.local.requests.is_empty() || leaving
+    }
+
+    fn next_timer(&self) -> Option<Time> {
+        [self.local.next_timer(), self.door.again_at].into_iter().flatten().min()
+    }
+
+    fn arm(&mut self) -> bool {
+        self.local.mesh.arm();
+        let something = self.local.mesh.has_mail() || <Self as Tenants<D>>::is_busy(self);
+        if something {
+            self.local.mesh.disarm();
+        } else {
+            self.local.heartbeat.set_sleeping(true);
+        }
+        !something
+    }
+
+    fn disarm(&mut self) {
+        self.local.mesh.disarm();
+        self.local.heartbeat.set_sleeping(false);
+    }
+
+    fn pool(&mut self) -> &mut Pool {
+        &mut self.local.pool
+    }
+}
+
+/// Where arrivals for a shard are sent: no actor, but its door.
+fn door_of(shard: ShardId) -> ActorId {
+    ActorId { generation: NonZeroU64::MAX, slot: u32::MAX, shard }
+}
+
+const BACK_OFF_MIN: Duration = Duration::from_millis(20);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+const GOODBYES_PER_TURN: u32 = 256;

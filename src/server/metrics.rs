@@ -1,0 +1,85 @@
+//! What a server has done so far, added up over its shards.
+
+use super::shared::{FIGURES, Shared};
+use crate::actor::local::Counters;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Figures since the start, of all shards. Each is read by itself, while the shards go on, so two of them need not
+/// be of the same moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that are open, or opening, or closing.
+    pub connections: u64,
+    /// Messages that clients sent.
+    pub messages_in: u64,
+    /// Messages that were sent to clients.
+    pub messages_out: u64,
+    /// Bytes that came, protocol and all.
+    pub bytes_in: u64,
+    /// Bytes that were handed to the kernel, protocol and all.
+    pub bytes_out: u64,
+    /// Messages between actors that were handled.
+    pub handled: u64,
+    /// Messages between actors that found no room, or nobody.
+    pub refused: u64,
+    /// Of those, the ones that came back to a sender on another shard.
+    pub returned: u64,
+    /// Actors that panicked.
+    pub panics: u64,
+    /// Connections that were shed because memory was short.
+    pub shed: u64,
+    /// Connections that were closed because the client did not take what was sent.
+    pub slow_closed: u64,
+    /// Turns that took too long.
+    pub stalls: u64,
+    /// Blocks of memory that were not home when the shards ended; 0 while they run.
+    pub blocks_lost: u64,
+}
+
+/// Shows `counters` to the other threads. Plain stores: one writer.
+pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
+    let Counters {
+        handled,
+        refused,
+        returned,
+        panics,
+        shed,
+        messages_in,
+        messages_out,
+        bytes_in,
+        bytes_out,
+        slow_closed,
+    } = *counters;
+    let values =
+        [messages_in, messages_out, bytes_in, bytes_out, handled, refused, returned, panics, shed, slow_closed];
+    for (figure, value) in figures.iter().zip(values) {
+        figure.store(value, Ordering::Relaxed);
+    }
+}
+
+/// Says that `blocks` were not home at the end.
+pub(super) fn lose(blocks: u64, figures: &[AtomicU64; FIGURES]) {
+    figures[BLOCKS_LOST].store(blocks, Ordering::Relaxed);
+}
+
+pub(super) fn read(shared: &Shared) -> Stats {
+    let sum = |at: usize| shared.shards.iter().map(|shard| shard.figures[at].load(Ordering::Relaxed)).sum();
+    Stats {
+        connections: shared.connections(),
+        messages_in: sum(0),
+        messages_out: sum(1),
+        bytes_in: sum(2),
+        bytes_out: sum(3),
+        handled: sum(4),
+        refused: sum(5),
+        returned: sum(6),
+        panics: sum(7),
+        shed: sum(8),
+        slow_closed: sum(9),
+        stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
+        blocks_lost: sum(BLOCKS_LOST),
+    }
+}
+
+const BLOCKS_LOST: usize = FIGURES - 1;

@@ -1,0 +1,360 @@
+//! Assembling a process: configuration, cores, listening sockets, shards, signals.
+//!
+//! - [`Server`]: what people write; [`Running`]: a server that runs
+//! - [`Config`]: every limit, in one place
+//! - [`Stats`]: what it has done so far
+//! - `route`: which path gets which session
+//! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
+//! - `shared`: what shards see of each other besides lanes
+//!
+//! Does not know: what sessions do.
+//!
+//! A message comes from `shard`, goes through its `house` to its `connection`, and does not stop here.
+
+mod config;
+mod error;
+pub(crate) mod house;
+mod listen;
+mod metrics;
+pub(crate) mod route;
+pub(crate) mod shared;
+
+pub use config::Config;
+pub use error::Error;
+pub use metrics::Stats;
+
+use crate::actor::envelope::Envelope;
+use crate::actor::local::Local;
+use crate::buf::{Pages, Pool};
+use crate::connection::{Session, Upgrade};
+use crate::shard::uring::driver::{Peers, UringConfig};
+use crate::shard::uring::host::Host;
+use crate::shard::uring::probe::{Features, probe};
+use crate::shard::uring::{UringDriver, Waker};
+use crate::shard::{Mesh, Shard};
+use crate::sync::Arc;
+use crate::topology::{Machine, plan};
+use crate::wire::http::Refusal;
+use house::House;
+use route::Routes;
+use shared::{Phase, Shared};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// A server to be.
+///
+/// ```no_run
+/// use corewire::prelude::*;
+///
+/// struct Echo;
+/// impl Session for Echo {
+///     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+///         Ok(cx.client().send(message)?)
+///     }
+/// }
+///
+/// fn main() -> corewire::Result {
+///     Server::bind(":9001").at("/", |_: &Upgrade| Ok(Echo)).run()
+/// }
+/// ```
+#[must_use = "a server does nothing until it is run"]
+pub struct Server {
+    address: String,
+    config: Config,
+    routes: Routes,
+}
+
+impl Server {
+    /// A server that will listen on `address`: `:9001` for all addresses, or `host:port`. Port 0 is any free one.
+    pub fn bind(address: impl Into<String>) -> Self {
+        Self { address: address.into(), config: Config::default(), routes: Routes::default() }
+    }
+
+    /// With this configuration.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
+    /// with a status. A panic in it is answered 500.
+    pub fn at<F, S>(self, path: &str, make: F) -> Self
+    where
+        F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
+        S: Session,
+    {
+        self.at_with(path, &[], make)
+    }
+
+    /// As [`Self::at`], speaking one of `subprotocols`: the first that the client offers (RFC 6455 §1.9). None in common
+    /// is no error; `make` can refuse it.
+    pub fn at_with<F, S>(mut self, path: &str, subprotocols: &[&str], make: F) -> Self
+    where
+        F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
+        S: Session,
+    {
+        self.routes.add(path, subprotocols, make);
+        self
+    }
+
+    /// Runs until SIGINT or SIGTERM, then says goodbye to all clients and returns. A second signal ends the process at
+    /// once.
+    ///
+    /// # Errors
+    /// The server cannot start, or did not end well.
+    pub fn run(self) -> Result<(), Error> {
+        self.run_with(|_| ())
+    }
+
+    /// As [`Self::run`], calling `started` once it serves.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with(self, started: impl FnOnce(&Running)) -> Result<(), Error> {
+        let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(Error::Shard)?;
+        let running = self.start()?;
+        let handle = running.handle();
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                let mut pending = signals.forever();
+                if pending.next().is_some() {
+                    tracing::info!("stopping: saying goodbye to {} clients", handle.stats().connections);
+                    handle.stop();
+                }
+                if pending.next().is_some() {
+                    std::process::exit(130);
+                }
+            })
+            .map_err(Error::Shard)?;
+        started(&running);
+        running.join()
+    }
+
+    /// Starts, and returns once it serves.
+    ///
+    /// # Errors
+    /// The server cannot start. Nothing is left behind.
+    pub fn start(self) -> Result<Running, Error> {
+        let Self { address, config, routes } = self;
+        config.check().map_err(Error::Config)?;
+        if routes.is_empty() {
+            return Err(Error::Config("no path leads anywhere: add one with `at`".into()));
+        }
+        let machine = if config.pin {
+            Machine::discover()?
+        } else {
+            Machine::uniform(1, 1, config.workers.max(1), 1) // as many cores as asked for, and none of them bound
+        };
+        let plan = plan(&machine, &config.policy())?;
+        let shards = plan.shards.len() as u16;
+        let features = probe(shards)?;
+        if features.open_files < u64::from(config.connections_max) {
+            tracing::warn!(
+                open_files = features.open_files,
+                connections_max = config.connections_max,
+                "fewer files may be open than connections are allowed; raise it: `ulimit -n`"
+            );
+        }
+        let (listeners, address) = listen::listen(&address, shards)?;
+        tracing::info!("{plan}");
+        tracing::info!("{}", config.sum(shards));
+
+        let wakers = (0..shards).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>().map_err(Error::Shard)?;
+        let shared = Shared::new(shards);
+        let building = Building {
+            peers: Peers::new(wakers.clone()),
+            shared: shared.clone(),
+            routes,
+            config: config.clone(),
+            features,
+            epoch: Instant::now(),
+        };
+        let (ready, started) = flume::bounded(usize::from(shards));
+        let (go, starts) = flume::bounded(usize::from(shards));
+        let meshes = Mesh::new(shards, config.lane_slots);
+        let mut hosts = Vec::new();
+        for ((place, mesh), listener) in plan.shards.iter().zip(meshes).zip(listeners) {
+            let (building, ready, starts) = (building.clone(), ready.clone(), starts.clone());
+            let cpu = plan.pinned.then_some(place.cpu);
+            let run = move || building.run(mesh, listener, &ready, &starts);
+            hosts.push(Host::start(&format!("shard-{}", place.shard), cpu, run).map_err(Error::Shard)?);
+        }
+        drop((ready, starts));
+        for _ in 0..shards {
+            match started.recv() {
+                Ok(Ok(())) => {}
+                // `go` is dropped with this frame, and the others end.
+                Ok(Err(error)) => return Err(Error::Shard(error)),
+                Err(flume::RecvError::Disconnected) => {
+                    let why = hosts.into_iter().find_map(|host| host.join().err());
+                    return Err(Error::Shard(why.unwrap_or_else(|| std::io::Error::other("it ended without a word"))));
+                }
+            }
+        }
+        for _ in 0..shards {
+            let _ = go.send(()); // a shard that is gone by now is missed below
+        }
+        tracing::info!(%address, "serving");
+        let watchdog = watch(&shared, &config);
+        Ok(Running { handle: Handle { shared, wakers: wakers.into(), address }, hosts, watchdog })
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    handle: Handle,
+    hosts: Vec<Host<()>>,
+    watchdog: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.handle.address
+    }
+
+    /// For other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits for the end, which [`Handle::stop`] begins.
+    ///
+    /// # Errors
+    /// A shard could not go on, or memory was not home at the end.
+    pub fn join(self) -> Result<(), Error> {
+        for host in self.hosts {
+            host.join().map_err(Error::Shard)?;
+        }
+        if let Some(watchdog) = self.watchdog {
+            watchdog.thread().unpark();
+            drop(watchdog.join());
+        }
+        match self.handle.stats().blocks_lost {
+            0 => Ok(()),
+            blocks => Err(Error::BlocksLost(blocks)),
+        }
+    }
+}
+
+/// A server, from any thread.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    wakers: Arc<[Waker]>,
+    address: SocketAddr,
+}
+
+impl Handle {
+    /// Stops accepting and says goodbye to all clients (close 1001). [`Running::join`] returns when they have answered,
+    /// or after [`Config::drain_timeout`].
+    pub fn stop(&self) {
+        self.shared.advance(Phase::Draining);
+        self.wake();
+    }
+
+    /// Stops without waiting for anybody: connections are reset.
+    pub fn stop_now(&self) {
+        self.shared.advance(Phase::Cutting);
+        self.wake();
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> Stats {
+        metrics::read(&self.shared)
+    }
+
+    fn wake(&self) {
+        self.wakers.iter().for_each(Waker::wake);
+    }
+}
+
+/// What every shard is built from.
+#[derive(Clone)]
+struct Building {
+    peers: Arc<Peers>,
+    shared: Arc<Shared>,
+    routes: Routes,
+    config: Config,
+    features: Features,
+    epoch: Instant,
+}
+
+impl Building {
+    /// One shard, from beginning to end, on its own thread.
+    fn run(
+        self, mesh: Mesh<Envelope>, listener: OwnedFd, ready: &flume::Sender<std::io::Result<()>>,
+        starts: &flume::Receiver<()>,
+    ) {
+        let me = mesh.me();
+        let mut shard = match self.build(mesh, listener) {
+            Ok(shard) => shard,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        if ready.send(Ok(())).is_err() || starts.recv().is_err() {
+            return; // another shard could not start
+        }
+        // A panic here is not an actor's (those are contained) but ours: what it left half done nobody can mend.
+        let turning = catch_unwind(AssertUnwindSafe(|| {
+            while !shard.tenants.is_done() {
+                shard.turn();
+            }
+        }));
+        if turning.is_err() {
+            tracing::error!(shard = me.0, "the driver panicked; the process ends, since its clients cannot be served");
+            std::process::abort();
+        }
+        let Shard { driver, tenants, .. } = shard;
+        drop(driver);
+        tenants.finish();
+    }
+
+    fn build(self, mesh: Mesh<Envelope>, listener: OwnedFd) -> std::io::Result<Shard<UringDriver, House<crate::shard::uring::Socket>>> {
+        let Self { peers, shared, routes, config, features, epoch } = self;
+        let me = mesh.me();
+        let pool_config = config.pool(features.incremental);
+        let pool = Pool::new(&pool_config)?;
+        if config.huge_pages {
+            let pages = match pool.pages() {
+                Pages::HugeTlb => "huge pages of its own",
+                Pages::Transparent => "transparent huge pages",
+                Pages::Ordinary => "ordinary pages: there are no huge ones to be had",
+            };
+            tracing::info!(shard = me.0, pages, "memory");
+        }
+        let uring = UringConfig {
+            entries: config.ring,
+            receive_blocks: pool_config.receive_blocks as u16,
+            incremental: features.incremental,
+            epoch,
+        };
+        let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
+        let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
+        let local = Local::new(pool, mesh, heartbeat, config.bounds());
+        let house = House::new(local, shared, routes, &config, fastrand::u64(..));
+        Ok(Shard::new(driver, house, config.pace()))
+    }
+}
+
+fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {
+    let (shared, turn_max) = (shared.clone(), config.turn_max);
+    let heartbeats: Vec<_> = shared.shards.iter().map(|shard| shard.heartbeat.clone()).collect();
+    let watch = move || {
+        crate::actor::watch(&heartbeats, turn_max, |pause| {
+            std::thread::park_timeout(pause);
+            shared.all_drained()
+        });
+    };
+    std::thread::Builder::new().name("watchdog".into()).spawn(watch).ok() // without it, stalls are not seen, no more
+}

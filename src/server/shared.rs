@@ -1,0 +1,101 @@
+//! What the shards of a server see of each other, besides lanes: how many connections each has, and how far the
+//! server's end has come.
+
+use crate::actor::Heartbeat;
+use crate::shard::ShardId;
+use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
+
+/// One for all shards of a server.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) shards: Box<[Public]>,
+    /// A [`Phase`].
+    phase: AtomicU32,
+    /// How many shards have nothing left.
+    drained: AtomicU32,
+}
+
+/// What one shard shows to others. A cache line of its own: its figures change every turn.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Public {
+    /// Connections that it has, and that were handed to it and have not arrived.
+    load: AtomicU32,
+    pub(crate) heartbeat: Arc<Heartbeat>,
+    pub(crate) figures: [AtomicU64; FIGURES],
+}
+
+/// How far the server's end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Phase {
+    /// Serving.
+    Running = 0,
+    /// Accepting nothing, saying goodbye.
+    Draining = 1,
+    /// Out of patience.
+    Cutting = 2,
+}
+
+impl Shared {
+    pub(crate) fn new(shards: u16) -> Arc<Self> {
+        Arc::new(Self {
+            shards: (0..shards).map(|_| Public::default()).collect(),
+            phase: AtomicU32::new(Phase::Running as u32),
+            drained: AtomicU32::new(0),
+        })
+    }
+
+    fn public(&self, shard: ShardId) -> &Public {
+        &self.shards[usize::from(shard.0)]
+    }
+
+    /// One more for `shard`, wherever it is now.
+    pub(crate) fn add_connection(&self, shard: ShardId) {
+        self.public(shard).load.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `gone` of the connections of `shard` have ended.
+    pub(crate) fn remove_connections(&self, shard: ShardId, gone: u32) {
+        self.public(shard).load.fetch_sub(gone, Ordering::Relaxed);
+    }
+
+    /// Connections of `shard`, those on their way to it included.
+    pub(crate) fn load(&self, shard: ShardId) -> u32 {
+        self.public(shard).load.load(Ordering::Relaxed)
+    }
+
+    /// Connections of all shards.
+    pub(crate) fn connections(&self) -> u64 {
+        self.shards.iter().map(|shard| u64::from(shard.load.load(Ordering::Relaxed))).sum()
+    }
+
+    /// Whether the watchdog finds that `shard` does not come round.
+    pub(crate) fn is_stuck(&self, shard: ShardId) -> bool {
+        self.public(shard).heartbeat.is_stuck()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Running,
+            1 => Phase::Draining,
+            _ => Phase::Cutting,
+        }
+    }
+
+    /// Goes on to `phase`; never back. The shards must be woken.
+    pub(crate) fn advance(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u32, Ordering::AcqRel);
+    }
+
+    /// This shard has nothing left. Once all have said so, nobody can send to anybody any more.
+    pub(crate) fn say_drained(&self) {
+        self.drained.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn all_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire) as usize >= self.shards.len()
+    }
+}
+
+/// How many figures a shard shows; see [`super::metrics`].
+pub(crate) const FIGURES: usize = 12;
