@@ -1,7 +1,7 @@
 //! The base framing protocol: a frame's header, read and written (RFC 6455 §5.2).
 //!
-//! What can be told from one header alone is checked here; what depends on the frames before it, in
-//! [`machine`](super::machine).
+//! What can be told from one header alone is checked here; what depends on the frames before it, in the
+//! [`Machine`](super::Machine).
 
 use super::error::Violation;
 use super::mask::{self, Key};
@@ -210,7 +210,7 @@ pub fn write(opcode: Opcode, key: Option<Key>, payload: &[u8], out: &mut [u8]) -
     Some(out.len())
 }
 
-/// Append a whole frame, FIN set, to `out`; else as [`write`].
+/// Append a whole frame, FIN set, to `out`; else as [`write()`].
 pub fn append(opcode: Opcode, key: Option<Key>, payload: &[u8], out: &mut Vec<u8>) {
     let (header, header_bytes) = whole(opcode, key, payload);
     out.reserve(header_bytes + payload.len());
