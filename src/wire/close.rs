@@ -79,6 +79,14 @@ impl std::fmt::Display for CloseCode {
 }
 
 /// What a close frame's payload says: nothing, or a code; the reason is all that follows the code's two bytes.
+///
+/// ```
+/// use corewire::wire::close::{CloseCode, parse};
+/// use corewire::wire::Violation;
+/// assert_eq!(parse(b""), Ok(None));
+/// assert_eq!(parse(b"\x03\xe9gone"), Ok(Some(CloseCode::GOING_AWAY)));
+/// assert_eq!(parse(b"\x03\xee"), Err(Violation::CloseCodeInvalid(1006)));
+/// ```
 pub fn parse(payload: &[u8]) -> Result<Option<CloseCode>, Violation> {
     match payload {
         [] => Ok(None),

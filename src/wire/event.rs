@@ -16,6 +16,29 @@ pub struct Step {
 }
 
 /// What the peer said. Ranges count from the start of the bytes given to the same call.
+///
+/// ```
+/// use corewire::wire::{CloseCode, Event, Limits, Machine, Role};
+/// let (mut machine, limits) = (Machine::new(Role::Client), Limits::default());
+///
+/// // Two fragments of a text, the second cut off; then the rest, and a close.
+/// let mut bytes = *b"\x01\x03Hel\x80\x02l";
+/// let step = machine.decode(&mut bytes, &limits)?;
+/// let Some(Event::Part { payload, first: true, last: false, .. }) = step.event else { panic!() };
+/// assert_eq!(&bytes[payload], b"Hel");
+/// let step = machine.decode(&mut bytes[step.consumed..], &limits)?;
+/// let Some(Event::Part { frame_bytes_missing: 1, message_bytes_hint: 5, .. }) = step.event else { panic!() };
+///
+/// let mut bytes = *b"o\x88\x05\x03\xe8bye";
+/// let step = machine.decode(&mut bytes, &limits)?;
+/// assert!(matches!(step.event, Some(Event::Part { last: true, .. })));
+/// let rest = &mut bytes[step.consumed..];
+/// let Some(Event::Close { code, reason }) = machine.decode(rest, &limits)?.event else { panic!() };
+/// assert_eq!((code, reason.len()), (Some(CloseCode::NORMAL), 3));
+/// assert_eq!(machine.control(&reason, rest), b"bye");
+/// assert!(machine.owes_close());
+/// # Ok::<(), corewire::wire::WireError>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole message in one frame that lay there in one piece: nothing was copied. Text is UTF-8.

@@ -1,7 +1,7 @@
 //! The base framing protocol: a frame's header, read and written (RFC 6455 §5.2).
 //!
-//! What can be told from one header alone is checked here; what depends on the frames before it, in
-//! [`machine`](super::machine).
+//! What can be told from one header alone is checked here; what depends on the frames before it, in the
+//! [`Machine`](super::Machine).
 
 use super::error::Violation;
 use super::mask::{self, Key};
@@ -14,13 +14,18 @@ pub const CONTROL_BYTES_MAX: usize = 125;
 /// What a frame is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "the RFC's own words")]
 pub enum Opcode {
+    /// More of the message that has begun.
     Continuation = 0,
+    /// A message of text begins, or is whole.
     Text = 1,
+    /// A message of any bytes begins, or is whole.
     Binary = 2,
+    /// The peer closes; the first half of the closing handshake, or the second.
     Close = 8,
+    /// To be answered with a pong.
     Ping = 9,
+    /// The answer to a ping, or a heartbeat.
     Pong = 10,
 }
 
@@ -210,7 +215,16 @@ pub fn write(opcode: Opcode, key: Option<Key>, payload: &[u8], out: &mut [u8]) -
     Some(out.len())
 }
 
-/// Append a whole frame, FIN set, to `out`; else as [`write`].
+/// Append a whole frame, FIN set, to `out`; else as [`write()`].
+///
+/// ```
+/// use corewire::wire::frame::{self, Opcode};
+/// let mut out = Vec::new();
+/// frame::append(Opcode::Ping, None, b"", &mut out);
+/// frame::append(Opcode::Text, None, b"hi", &mut out);
+/// assert_eq!(out, b"\x89\x00\x81\x02hi");
+/// assert!(Opcode::Ping.is_control() && !Opcode::Text.is_control());
+/// ```
 pub fn append(opcode: Opcode, key: Option<Key>, payload: &[u8], out: &mut Vec<u8>) {
     let (header, header_bytes) = whole(opcode, key, payload);
     out.reserve(header_bytes + payload.len());

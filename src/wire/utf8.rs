@@ -3,6 +3,9 @@
 //! [`Utf8`] carries the beginning of a character, at most three bytes, from one piece to the next; all else is
 //! checked in bulk by simdutf8.
 
+/// Below this simdutf8 leaves it to the standard library, after a call that costs more than the check.
+const BULK_BYTES: usize = 64;
+
 /// The text is not UTF-8: a sequence that no further byte can mend, or a character cut off by the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidUtf8;
@@ -88,7 +91,16 @@ impl Utf8 {
 }
 
 /// Check a text that is all there.
+///
+/// ```
+/// use corewire::wire::utf8::{InvalidUtf8, check};
+/// assert_eq!(check("é".as_bytes()), Ok(()));
+/// assert_eq!(check(b"\xe9"), Err(InvalidUtf8));
+/// ```
 #[inline]
 pub fn check(bytes: &[u8]) -> Result<(), InvalidUtf8> {
+    if bytes.len() < BULK_BYTES {
+        return std::str::from_utf8(bytes).map(|_| ()).map_err(|_| InvalidUtf8);
+    }
     simdutf8::basic::from_utf8(bytes).map(|_| ()).map_err(|_| InvalidUtf8)
 }

@@ -1,6 +1,21 @@
 //! A request's head, as a view of the bytes it came in.
 
 /// What a client asks for. From [`handshake::parse`](crate::wire::handshake::parse).
+///
+/// ```
+/// use corewire::wire::handshake::{Progress, parse};
+/// use corewire::wire::http::HeadLimits;
+/// let bytes = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.org\r\nAccept: text/html, text/*\r\n\r\n";
+/// let Progress::Plain { request } = parse(bytes, &HeadLimits::default())? else { panic!() };
+/// assert_eq!((request.method(), request.target()), ("GET", "/a/b?c=d"));
+/// assert_eq!((request.path(), request.query()), ("/a/b", Some("c=d")));
+/// assert_eq!((request.host(), request.origin()), (Some("example.org"), None));
+/// assert_eq!(request.header("accept"), Some("text/html, text/*"));
+/// assert!(request.list("Accept").eq(["text/html", "text/*"]));
+/// assert_eq!(request.headers().count(), 2);
+/// assert!(request.subprotocols().chain(request.extensions()).next().is_none() && !request.is_head());
+/// # Ok::<(), corewire::wire::handshake::HandshakeError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
     pub(in crate::wire) method: &'a str,
