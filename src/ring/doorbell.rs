@@ -67,10 +67,12 @@ impl Doorbell {
     /// to make the wake-up call.
     #[inline]
     pub fn must_ring(&self) -> bool {
-        // Pairs with the fence in `arm`; also makes what we published visible to the `disarm` that sees our swap.
+        // Pairs with the fence in `arm`; also makes what we published visible to the `disarm` that finds us.
         fence(Ordering::SeqCst);
-        // The load keeps the line shared between ringers while the sleeper is awake; the swap picks the one.
-        self.armed.load(Ordering::Relaxed) && self.armed.swap(false, Ordering::Relaxed)
+        // The load keeps the line shared between ringers while the sleeper is awake; the exchange picks the one. (No
+        // swap: a late ringer's would write over a bell that is disarmed, which is harmless, but loom cannot tell.)
+        self.armed.load(Ordering::Relaxed)
+            && self.armed.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 

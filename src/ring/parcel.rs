@@ -35,9 +35,11 @@ impl Parcel {
     #[inline]
     pub fn new<M: Send + 'static>(message: M) -> Self {
         if const { fits::<M>() } {
-            Self::hold(message, &Wrapped::<M>::INLINE)
+            // SAFETY: an `M` fits.
+            unsafe { Self::hold(message, &Wrapped::<M>::INLINE) }
         } else {
-            Self::hold(Box::new(message), &Wrapped::<M>::BOXED)
+            // SAFETY: a box fits whatever it holds (asserted below).
+            unsafe { Self::hold(Box::new(message), &Wrapped::<M>::BOXED) }
         }
     }
 
@@ -72,10 +74,11 @@ impl Parcel {
         (self.kind.type_name)()
     }
 
-    fn hold<C>(contents: C, kind: &'static Kind) -> Self {
-        const { assert!(fits::<C>()) };
+    /// # Safety
+    /// A `C` fits, and `kind` is of it.
+    unsafe fn hold<C>(contents: C, kind: &'static Kind) -> Self {
         let mut parcel = Self { contents: Contents(MaybeUninit::uninit()), kind, _not_sync: PhantomData };
-        // SAFETY: `C` is no larger and no more aligned than `Contents` (asserted above), which is ours.
+        // SAFETY: `C` is no larger and no more aligned than `Contents` (the caller's promise), which is ours.
         unsafe { parcel.contents.address_mut().cast::<C>().write(contents) };
         parcel
     }

@@ -1,0 +1,31 @@
+//! The parcel: its message is dropped once, on whatever side.
+
+use crate::ring::parcel::Parcel;
+use crate::ring::spsc;
+use crate::{Counted, model};
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[test]
+fn a_parcel_through_a_lane_is_dropped_once() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let (mut tx, mut rx) = spsc::channel(2);
+        let theirs = drops.clone();
+        let sender = thread::spawn(move || {
+            drop(tx.push(Parcel::new(Sendable(Counted::new(1, &theirs))))); // back, if the consumer is gone
+            drop(tx.push(Parcel::new((Sendable(Counted::new(2, &theirs)), [0u8; 100])))); // back, if the consumer is gone
+        });
+        for parcel in rx.drain(1) {
+            // Half of them are opened, the other half dropped unopened, or with the lane.
+            assert!(parcel.downcast::<Sendable>().is_ok());
+        }
+        drop(rx);
+        sender.join().unwrap();
+        assert_eq!(drops.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// Loom's cells are `Send` if what they hold is, as the standard ones.
+struct Sendable(#[expect(dead_code, reason = "its drop is what counts")] Counted);
