@@ -127,8 +127,14 @@ impl<S: Session> Connection<S> {
         let room = self.link.assembly.as_ref().map_or(0, Buf::room);
         if self.link.assembly.is_none() || room < part.len() {
             let needed = had + part.len();
-            let declared = usize::try_from(message_bytes_hint).unwrap_or(usize::MAX);
-            let bytes = needed.max(declared.min(needed.saturating_mul(2)));
+            // The frame's end is known; how many more frames follow is not.
+            let end = if message_bytes_hint > needed as u64 {
+                message_bytes_hint
+            } else {
+                self.link.rules.wire.message_bytes_max
+            };
+            let end = usize::try_from(end).unwrap_or(usize::MAX);
+            let bytes = needed.max(end.min(needed.saturating_mul(2)));
             let mut larger =
                 local.pool.take(bytes + HEADROOM_BYTES).map_err(|_| short_of_memory(local))?;
             larger.leave_headroom(HEADROOM_BYTES);

@@ -27,7 +27,7 @@ impl Default for Rules {
         Self {
             head: HeadLimits::default(),
             // Fragments cost no memory here beyond their bytes, so many are allowed.
-            wire: Limits { fragments_max: 65_536, ..Limits::default() },
+            wire: Limits { fragments_max: 131_072, ..Limits::default() },
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             ping_interval: Duration::from_secs(25),
