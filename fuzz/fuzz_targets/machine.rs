@@ -1,5 +1,6 @@
-//! The first four bytes choose the role, a small or a large limit, and where to cut; the rest is the stream. Cut in
-//! reads of any size it must mean the same, to the error.
+//! The first four bytes choose the role and whether the rest is the stream or what to make one of, a small or a large
+//! limit, the bits that an extension claims, and how long a read is. Cut in reads of any size the stream must mean the
+//! same, to the error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 #[allow(dead_code, unused_imports, reason = "a target uses part of the room")]
 mod wire;
 
-use wire::frame::Rsv;
-use wire::{CloseCode, Event, Kind, Limits, Machine, Role, WireError};
+use wire::frame::{self, Header, Opcode, Rsv};
+use wire::{CloseCode, Event, Kind, Limits, Machine, Role, WireError, mask};
 
 #[derive(Debug, PartialEq)]
 enum Heard {
@@ -86,9 +87,31 @@ fn hear(
     (heard, None)
 }
 
+/// Frames whose lengths and masks are right, which chance seldom makes: of each, a first byte, a length, the payload.
+fn frames(role: Role, mut bytes: &[u8]) -> Vec<u8> {
+    let mut stream = Vec::new();
+    while let [first, payload_bytes, rest @ ..] = bytes {
+        let (payload, rest) = rest.split_at(usize::from(*payload_bytes).min(rest.len()));
+        bytes = rest;
+        let key = (role == Role::Server).then_some([0x37, 0xfa, 0x21, 0x3d]);
+        let (rsv, payload_bytes) = (Rsv::NONE, payload.len() as u64);
+        let mut head = [0; frame::HEADER_BYTES_MAX];
+        let header = Header { fin: true, rsv, opcode: Opcode::Text, key, payload_bytes };
+        let head_bytes = frame::encode_header(&header, &mut head);
+        head[0] = *first;
+        stream.extend_from_slice(&head[..head_bytes]);
+        let at = stream.len();
+        stream.extend_from_slice(payload);
+        mask::apply(&mut stream[at..], key.unwrap_or_default());
+    }
+    stream
+}
+
 fuzz_target!(|bytes: &[u8]| {
-    let [role, limit, rsv, read_bytes, stream @ ..] = bytes else { return };
-    let role = if role & 1 == 0 { Role::Server } else { Role::Client };
+    let [choice, limit, rsv, read_bytes, stream @ ..] = bytes else { return };
+    let role = if choice & 1 == 0 { Role::Server } else { Role::Client };
+    let made = if choice & 2 == 0 { frames(role, stream) } else { stream.to_vec() };
+    let stream = &made[..];
     let limits = match limit & 1 {
         0 => Limits::default(),
         _ => Limits { frame_bytes_max: 200, message_bytes_max: 300, fragments_max: 4 },
