@@ -39,7 +39,11 @@ fn main() -> ExitCode {
 fn run(flags: Flags) -> corewire::Result {
     let server = Server::bind(flags.addr).config(flags.server.config()).at("/", |_: &Upgrade| Ok(Echo));
     server.run_with(|running| {
-        println!("listening on {}; try: npx wscat -c ws://localhost:{}", running.address(), running.address().port());
+        println!(
+            "listening on {}; try: npx wscat -c ws://localhost:{}",
+            running.address(),
+            running.address().port()
+        );
         let handle = running.handle();
         std::thread::spawn(move || {
             loop {

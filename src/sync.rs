@@ -4,7 +4,9 @@
 //! model-checked is the code that runs.
 
 pub use std::sync::Arc;
-pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+};
 
 /// `std::cell::UnsafeCell` behind loom's interface: access by closure, so that loom can watch it.
 #[derive(Debug, Default)]

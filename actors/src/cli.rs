@@ -77,7 +77,8 @@ impl ServerFlags {
     /// Sets up logging: for people, or as JSON lines. `RUST_LOG` chooses what is logged, `info` if it is not set.
     pub fn log(&self) {
         let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+        let log =
+            tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
         if self.log_json { log.json().init() } else { log.init() }
     }
 }

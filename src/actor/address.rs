@@ -136,4 +136,3 @@ impl fmt::Display for Refused {
         })
     }
 }
-

@@ -49,7 +49,13 @@ pub(crate) trait Cell {
     }
 
     /// What became of that; told if it was not sent whole, or if the cell asked to be told.
-    fn sent(&mut self, outgoing: Box<Outgoing>, _error: Option<io::Error>, local: &mut Local, _: ActorId) -> Next {
+    fn sent(
+        &mut self,
+        outgoing: Box<Outgoing>,
+        _error: Option<io::Error>,
+        local: &mut Local,
+        _: ActorId,
+    ) -> Next {
         local.put_outgoing(outgoing);
         Next::Stay
     }

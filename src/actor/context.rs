@@ -72,7 +72,9 @@ impl<'a, A: Actor> Context<'a, A> {
     /// known at once; if its mailbox turns out to be full, or the actor gone, the message comes back by
     /// [`Actor::returned`].
     pub fn send<B: Handler<M>, M: Send + 'static>(
-        &mut self, to: Address<B>, message: M,
+        &mut self,
+        to: Address<B>,
+        message: M,
     ) -> Result<(), SendError<M>> {
         self.local.send(to, message, Some(self.me))
     }
@@ -83,7 +85,10 @@ impl<'a, A: Actor> Context<'a, A> {
     /// # Errors
     /// The shard's timers are used up; the message comes back.
     pub fn after<B: Handler<M>, M: Send + 'static>(
-        &mut self, delay: Duration, to: Address<B>, message: M,
+        &mut self,
+        delay: Duration,
+        to: Address<B>,
+        message: M,
     ) -> Result<TimerId, SendError<M>> {
         self.local.after(delay, to, message, self.me)
     }

@@ -62,7 +62,10 @@ impl Returned {
 
 /// The [`Deliver`] for messages of type `M` to actors of type `A`.
 pub(crate) fn deliver<A: Handler<M>, M: Send + 'static>(
-    cell: &mut dyn Cell, parcel: Parcel, local: &mut Local, me: ActorId,
+    cell: &mut dyn Cell,
+    parcel: Parcel,
+    local: &mut Local,
+    me: ActorId,
 ) -> Next {
     let message = parcel.downcast::<M>().expect("an envelope's function and parcel are made together");
     with_actor(cell, local, me, |actor: &mut A, cx| {
@@ -72,7 +75,10 @@ pub(crate) fn deliver<A: Handler<M>, M: Send + 'static>(
 
 /// Calls `f` with the actor inside `cell`, and asks the cell what follows if it wants to stop.
 pub(crate) fn with_actor<A: Actor>(
-    cell: &mut dyn Cell, local: &mut Local, me: ActorId, f: impl FnOnce(&mut A, &mut Context<'_, A>),
+    cell: &mut dyn Cell,
+    local: &mut Local,
+    me: ActorId,
+    f: impl FnOnce(&mut A, &mut Context<'_, A>),
 ) -> Next {
     let (actor, extra) = cell.parts();
     let actor = actor.downcast_mut::<A>().expect("an address carries the type of its actor");

@@ -72,6 +72,7 @@ pub(crate) struct Local {
     due: Vec<Due>,
     timers: Vec<Timer>,
     free_timers: Vec<u32>,
+    #[expect(clippy::vec_box, reason = "the box goes to the connection and the driver and comes back as it is")]
     spare_outgoing: Vec<Box<Outgoing>>,
     memory_short: bool,
 }
@@ -250,7 +251,9 @@ impl Local {
     }
 
     fn contained(
-        &mut self, cell: &mut Box<dyn Cell>, me: ActorId,
+        &mut self,
+        cell: &mut Box<dyn Cell>,
+        me: ActorId,
         f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next,
     ) -> Result<Next, ()> {
         // Unwind-safe: of what `f` touches, the cell is not run again but to crash, and `Local`'s own methods do not
@@ -295,7 +298,10 @@ impl Local {
     // ---- messages ----
 
     pub(crate) fn send<A: Handler<M>, M: Send + 'static>(
-        &mut self, to: Address<A>, message: M, from: Option<ActorId>,
+        &mut self,
+        to: Address<A>,
+        message: M,
+        from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
         let to = to.id;
         if to.shard == self.me {
@@ -305,11 +311,13 @@ impl Local {
                     Refused::Gone => SendError::Gone(message),
                 });
             }
-            let envelope = Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
+            let envelope =
+                Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
             self.enqueue(envelope);
             return Ok(());
         }
-        let envelope = Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
+        let envelope =
+            Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
         self.mesh.send(to.shard, envelope).map_err(|error| {
             let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
             match error {
@@ -320,12 +328,15 @@ impl Local {
     }
 
     fn has_room(&self, to: ActorId) -> Result<(), Refused> {
-        let slot = self.slots.get(to.slot as usize).filter(|slot| {
-            slot.state.taken && slot.generation == to.generation.get()
-        });
+        let slot = self
+            .slots
+            .get(to.slot as usize)
+            .filter(|slot| slot.state.taken && slot.generation == to.generation.get());
         match slot {
             None => Err(Refused::Gone),
-            Some(slot) if slot.mailbox.len() >= self.bounds.mailbox_slots || self.mail.is_full() => Err(Refused::Full),
+            Some(slot) if slot.mailbox.len() >= self.bounds.mailbox_slots || self.mail.is_full() => {
+                Err(Refused::Full)
+            }
             Some(_) => Ok(()),
         }
     }
@@ -427,7 +438,11 @@ impl Local {
     // ---- timers ----
 
     pub(crate) fn after<A: Handler<M>, M: Send + 'static>(
-        &mut self, delay: Duration, to: Address<A>, message: M, from: ActorId,
+        &mut self,
+        delay: Duration,
+        to: Address<A>,
+        message: M,
+        from: ActorId,
     ) -> Result<TimerId, SendError<M>> {
         let index = match self.free_timers.pop() {
             Some(index) => index,
@@ -454,7 +469,8 @@ impl Local {
     }
 
     fn take_timer(&mut self, id: TimerId) -> Option<Envelope> {
-        let timer = self.timers.get_mut(id.index as usize).filter(|timer| timer.generation == id.generation)?;
+        let timer =
+            self.timers.get_mut(id.index as usize).filter(|timer| timer.generation == id.generation)?;
         timer.generation = timer.generation.wrapping_add(1);
         self.free_timers.push(id.index);
         timer.envelope.take()
@@ -560,7 +576,8 @@ impl Local {
         if !std::mem::take(&mut self.memory_short) {
             return;
         }
-        let queued = |slot: &u32| self.slots[*slot as usize].cell.as_ref().map_or(0, |cell| cell.queued_bytes());
+        let queued =
+            |slot: &u32| self.slots[*slot as usize].cell.as_ref().map_or(0, |cell| cell.queued_bytes());
         if let Some(largest) = self.slots().max_by_key(queued).filter(|slot| queued(slot) > 0) {
             self.counters.shed += 1;
             self.run(largest, |cell, local, me| cell.shed(local, me));

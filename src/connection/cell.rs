@@ -39,7 +39,12 @@ impl<S: Session> Connection<S> {
         Self { session, link }
     }
 
-    fn call<R>(&mut self, local: &mut Local, me: ActorId, f: impl FnOnce(&mut S, &mut Context<'_, S>) -> R) -> R {
+    fn call<R>(
+        &mut self,
+        local: &mut Local,
+        me: ActorId,
+        f: impl FnOnce(&mut S, &mut Context<'_, S>) -> R,
+    ) -> R {
         let mut cx = Context::new(local, me, &mut self.link);
         let result = f(&mut self.session, &mut cx);
         if cx.is_stopping() {
@@ -74,7 +79,11 @@ impl<S: Session> Connection<S> {
                 }
                 return self.link.hold(bytes, local, me).map_err(|_| short_of_memory(local));
             }
-            let step = self.link.machine.decode(&mut bytes, &self.link.rules.wire).map_err(|error| failed(&error))?;
+            let step = self
+                .link
+                .machine
+                .decode(&mut bytes, &self.link.rules.wire)
+                .map_err(|error| failed(&error))?;
             let consumed = step.consumed;
             match step.event {
                 Some(Event::Message { kind, payload, .. }) => {
@@ -98,10 +107,15 @@ impl<S: Session> Connection<S> {
                 }
                 Some(Event::Pong(_)) | None => {}
                 Some(Event::Close { code, reason }) => {
-                    let reason = String::from_utf8_lossy(self.link.machine.control(&reason, &bytes)).into_owned();
+                    let reason =
+                        String::from_utf8_lossy(self.link.machine.control(&reason, &bytes)).into_owned();
                     local.pool.recycle(bytes);
                     let said_first = self.link.state.closing;
-                    return Err(if said_first { Ending::Done { code, reason } } else { Ending::Client { code, reason } });
+                    return Err(if said_first {
+                        Ending::Done { code, reason }
+                    } else {
+                        Ending::Client { code, reason }
+                    });
                 }
             }
             bytes.advance(consumed);
@@ -135,8 +149,7 @@ impl<S: Session> Connection<S> {
             };
             let end = usize::try_from(end).unwrap_or(usize::MAX);
             let bytes = needed.max(end.min(needed.saturating_mul(2)));
-            let mut larger =
-                local.pool.take(bytes + HEADROOM_BYTES).map_err(|_| short_of_memory(local))?;
+            let mut larger = local.pool.take(bytes + HEADROOM_BYTES).map_err(|_| short_of_memory(local))?;
             larger.leave_headroom(HEADROOM_BYTES);
             if let Some(smaller) = self.link.assembly.take() {
                 larger.extend_from_slice(&smaller).expect("it was taken with room for all");
@@ -170,7 +183,14 @@ impl<S: Session> Connection<S> {
         let (reason, goodbye) = match ending {
             Ending::Fail(close) => {
                 self.link.queue_close(Some(&close), local, me);
-                (CloseReason { code: close.code(), reason: close.reason.into_owned(), by: ClosedBy::Server }, true)
+                (
+                    CloseReason {
+                        code: close.code(),
+                        reason: close.reason.into_owned(),
+                        by: ClosedBy::Server,
+                    },
+                    true,
+                )
             }
             Ending::Client { code, reason } => {
                 let answer = code.map(|code| Close { code, reason: "".into() });
@@ -196,7 +216,12 @@ impl<S: Session> Connection<S> {
         }
         let (outgoing, blocked) = self.link.take_all_outgoing();
         if goodbye {
-            return Next::Become(Box::new(Farewell::new(socket, outgoing, blocked, self.link.rules.close_timeout)));
+            return Next::Become(Box::new(Farewell::new(
+                socket,
+                outgoing,
+                blocked,
+                self.link.rules.close_timeout,
+            )));
         }
         if let Some(outgoing) = outgoing {
             local.put_outgoing(outgoing);
@@ -314,7 +339,13 @@ impl<S: Session> Cell for Connection<S> {
         self.link.take_outgoing().map(|outgoing| (self.link.socket, outgoing))
     }
 
-    fn sent(&mut self, outgoing: Box<Outgoing>, error: Option<io::Error>, local: &mut Local, me: ActorId) -> Next {
+    fn sent(
+        &mut self,
+        outgoing: Box<Outgoing>,
+        error: Option<io::Error>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Next {
         if let Some(error) = error {
             local.put_outgoing(outgoing);
             return self.end(Ending::Broken(error.to_string()), local, me);
@@ -352,7 +383,12 @@ impl<S: Session> Cell for Connection<S> {
 
 /// The message at `payload`, with `consumed` bytes taken off the front of `bytes`. Small ones are copied, so that a
 /// session that keeps one does not keep the block that many others share; so are all when blocks are scarce.
-fn take_message(bytes: &mut Buf, payload: Range<usize>, consumed: usize, local: &mut Local) -> Result<Buf, Ending> {
+fn take_message(
+    bytes: &mut Buf,
+    payload: Range<usize>,
+    consumed: usize,
+    local: &mut Local,
+) -> Result<Buf, Ending> {
     if payload.len() <= GATHER_BYTES_MAX {
         let message = local.pool.copy(&bytes[payload]).map_err(|_| short_of_memory(local))?;
         bytes.advance(consumed);

@@ -47,7 +47,8 @@ impl Client<'_> {
     pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
         let kind = message.kind();
         self.not_streaming();
-        let sent = self.link.queue(opcode_of(kind), true, Payload::Owned(message.into_bytes()), self.local, self.me);
+        let sent =
+            self.link.queue(opcode_of(kind), true, Payload::Owned(message.into_bytes()), self.local, self.me);
         let back = |payload| match payload {
             Payload::Owned(bytes) => Message::checked(kind, bytes),
             Payload::Copied(_) => unreachable!("an owned payload comes back owned"),
@@ -66,7 +67,8 @@ impl Client<'_> {
     /// # Panics
     /// As [`Self::send`].
     pub fn send_text<'t>(&mut self, text: &'t str) -> Result<(), SendError<&'t str>> {
-        self.send_copied(Kind::Text, text.as_bytes()).map_err(|full| if full { SendError::Full(text) } else { SendError::Gone(text) })
+        self.send_copied(Kind::Text, text.as_bytes())
+            .map_err(|full| if full { SendError::Full(text) } else { SendError::Gone(text) })
     }
 
     /// Sends a copy of `bytes`.
@@ -77,7 +79,8 @@ impl Client<'_> {
     /// # Panics
     /// As [`Self::send`].
     pub fn send_binary<'t>(&mut self, bytes: &'t [u8]) -> Result<(), SendError<&'t [u8]>> {
-        self.send_copied(Kind::Binary, bytes).map_err(|full| if full { SendError::Full(bytes) } else { SendError::Gone(bytes) })
+        self.send_copied(Kind::Binary, bytes)
+            .map_err(|full| if full { SendError::Full(bytes) } else { SendError::Gone(bytes) })
     }
 
     /// Sends a message in fragments, as they become known (RFC 6455 §5.4). Nothing but pings can be sent to this
@@ -111,7 +114,9 @@ impl Client<'_> {
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError<()>> {
         let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
         let sent = self.link.queue(Opcode::Ping, true, Payload::Copied(payload), self.local, self.me);
-        sent.map_err(|error| if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) })
+        sent.map_err(|error| {
+            if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) }
+        })
     }
 
     /// Closes the connection when this callback returns, after what was sent. Returning `Err` of the same does as well.
@@ -184,7 +189,9 @@ impl Stream<'_> {
 
     fn fragment(&mut self, bytes: &[u8], fin: bool) -> Result<(), SendError<()>> {
         let sent = self.link.queue(self.next, fin, Payload::Copied(bytes), self.local, self.me);
-        sent.map_err(|error| if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) })?;
+        sent.map_err(|error| {
+            if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) }
+        })?;
         self.next = Opcode::Continuation;
         self.link.state.streaming = !fin;
         Ok(())

@@ -24,7 +24,12 @@ pub(crate) struct Farewell {
 
 impl Farewell {
     /// `outgoing` is what is left to say; `blocked`: the kernel was asked to tell when it can be said.
-    pub(crate) fn new(socket: SocketId, outgoing: Option<Box<Outgoing>>, blocked: bool, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        socket: SocketId,
+        outgoing: Option<Box<Outgoing>>,
+        blocked: bool,
+        timeout: Duration,
+    ) -> Self {
         Self { socket, outgoing, blocked, ended: false, timeout }
     }
 
@@ -104,7 +109,13 @@ impl Cell for Farewell {
         self.outgoing.take().map(|outgoing| (self.socket, outgoing))
     }
 
-    fn sent(&mut self, outgoing: Box<Outgoing>, error: Option<io::Error>, local: &mut Local, _: ActorId) -> Next {
+    fn sent(
+        &mut self,
+        outgoing: Box<Outgoing>,
+        error: Option<io::Error>,
+        local: &mut Local,
+        _: ActorId,
+    ) -> Next {
         if error.is_some() {
             local.put_outgoing(outgoing);
             return self.close(true, local);

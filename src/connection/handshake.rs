@@ -85,7 +85,12 @@ enum Verdict {
 }
 
 impl Handshake {
-    pub(crate) fn new(socket: SocketId, peer: SocketAddr, doorman: Rc<dyn Doorman>, rules: Rc<Rules>) -> Self {
+    pub(crate) fn new(
+        socket: SocketId,
+        peer: SocketAddr,
+        doorman: Rc<dyn Doorman>,
+        rules: Rc<Rules>,
+    ) -> Self {
         Self { socket, peer, head: None, doorman, rules, turned_away: false }
     }
 
@@ -111,7 +116,10 @@ impl Handshake {
         let (request, key, head_bytes) = match handshake::parse(bytes, &self.rules.head) {
             Ok(Progress::Incomplete) => return Verdict::More,
             Ok(Progress::Plain { request }) => {
-                return Verdict::Refuse { refusal: self.doorman.plain(&request), head_only: request.is_head() };
+                return Verdict::Refuse {
+                    refusal: self.doorman.plain(&request),
+                    head_only: request.is_head(),
+                };
             }
             Ok(Progress::Upgrade { request, key, head_bytes }) => (request, key, head_bytes),
             Err(error) => {
@@ -139,7 +147,9 @@ impl Handshake {
     }
 
     fn received(&mut self, bytes: Buf, local: &mut Local) -> Next {
-        let Ok(mut bytes) = self.gather(bytes, local) else { return self.refuse(&Refusal::new(503), false, local) };
+        let Ok(mut bytes) = self.gather(bytes, local) else {
+            return self.refuse(&Refusal::new(503), false, local);
+        };
         match self.judge(&bytes) {
             Verdict::More => {
                 // Out of the receive block: the rest may take its time.

@@ -90,7 +90,8 @@ impl Text {
 
     /// The text. Checks it again, at several bytes a nanosecond, since nothing unsafe is done here for less.
     pub fn as_str(&self) -> &str {
-        simdutf8::basic::from_utf8(&self.0).expect("it was checked when it was made, and nobody could change it since")
+        simdutf8::basic::from_utf8(&self.0)
+            .expect("it was checked when it was made, and nobody could change it since")
     }
 
     /// How many bytes it has.

@@ -122,7 +122,11 @@ impl Config {
             shards,
             receive_bytes: shards * self.receive_bytes as u64,
             outbound_bytes: shards * self.outbound_bytes_max as u64,
-            lane_bytes: 2 * shards * (shards - 1) * self.lane_slots.next_power_of_two() as u64 * ENVELOPE_BYTES,
+            lane_bytes: 2
+                * shards
+                * (shards - 1)
+                * self.lane_slots.next_power_of_two() as u64
+                * ENVELOPE_BYTES,
             mail_bytes: shards * u64::from(self.mail_slots) * ENVELOPE_BYTES,
             connections: self.connections_max.into(),
         }
@@ -138,7 +142,9 @@ impl Config {
             return Err(format!("--batch {batch}: a turn handles 1 to 65536 events"));
         }
         if *connections_max == 0 {
-            return Err("--max-connections 0: a server without connections serves nobody; give at least 1".into());
+            return Err(
+                "--max-connections 0: a server without connections serves nobody; give at least 1".into()
+            );
         }
         if rules.wire.message_bytes_max > *outbound_bytes_max as u64 / 2 {
             return Err(format!(

@@ -41,13 +41,17 @@ impl fmt::Display for Error {
                 let fix = match error.kind() {
                     io::ErrorKind::AddrInUse => "; another program has it: stop that, or choose another port",
                     io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
-                    io::ErrorKind::InvalidInput => "; expected \":9001\", \"127.0.0.1:9001\" or \"[::1]:9001\"",
+                    io::ErrorKind::InvalidInput => {
+                        "; expected \":9001\", \"127.0.0.1:9001\" or \"[::1]:9001\""
+                    }
                     _ => "",
                 };
                 write!(f, "cannot listen on {address:?}: {error}{fix}")
             }
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
-            Self::BlocksLost(blocks) => write!(f, "{blocks} blocks of memory were not home at the end: a mistake of corewire"),
+            Self::BlocksLost(blocks) => {
+                write!(f, "{blocks} blocks of memory were not home at the end: a mistake of corewire")
+            }
         }
     }
 }

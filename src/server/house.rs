@@ -62,7 +62,13 @@ struct Goodbye {
 }
 
 impl<S: Send + 'static> House<S> {
-    pub(crate) fn new(local: Local, shared: Arc<Shared>, routes: Routes, config: &super::Config, seed: u64) -> Self {
+    pub(crate) fn new(
+        local: Local,
+        shared: Arc<Shared>,
+        routes: Routes,
+        config: &super::Config,
+        seed: u64,
+    ) -> Self {
         Self {
             local,
             shared,
@@ -97,7 +103,8 @@ impl<S: Send + 'static> House<S> {
         let burden = |shard| (self.shared.is_stuck(shard), self.shared.load(shard));
         let to = if burden(a) <= burden(b) { a } else { b };
         if to != me {
-            let envelope = Envelope { to: door_of(to), from: None, what: What::Shard, parcel: Parcel::new(arrival) };
+            let envelope =
+                Envelope { to: door_of(to), from: None, what: What::Shard, parcel: Parcel::new(arrival) };
             self.shared.add_connection(to);
             let Err(back) = self.local.mesh.send(to, envelope) else { return };
             self.shared.remove_connections(to, 1);

@@ -51,8 +51,18 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         bytes_out,
         slow_closed,
     } = *counters;
-    let values =
-        [messages_in, messages_out, bytes_in, bytes_out, handled, refused, returned, panics, shed, slow_closed];
+    let values = [
+        messages_in,
+        messages_out,
+        bytes_in,
+        bytes_out,
+        handled,
+        refused,
+        returned,
+        panics,
+        shed,
+        slow_closed,
+    ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
     }

@@ -114,7 +114,8 @@ impl Server {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_with(self, started: impl FnOnce(&Running)) -> Result<(), Error> {
-        let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(Error::Shard)?;
+        let mut signals =
+            signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(Error::Shard)?;
         let running = self.start()?;
         let handle = running.handle();
         std::thread::Builder::new()
@@ -163,7 +164,8 @@ impl Server {
         tracing::info!("{plan}");
         tracing::info!("{}", config.sum(shards));
 
-        let wakers = (0..shards).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>().map_err(Error::Shard)?;
+        let wakers =
+            (0..shards).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>().map_err(Error::Shard)?;
         let shared = Shared::new(shards);
         let building = Building {
             peers: Peers::new(wakers.clone()),
@@ -191,7 +193,9 @@ impl Server {
                 Ok(Err(error)) => return Err(Error::Shard(error)),
                 Err(flume::RecvError::Disconnected) => {
                     let why = hosts.into_iter().find_map(|host| host.join().err());
-                    return Err(Error::Shard(why.unwrap_or_else(|| std::io::Error::other("it ended without a word"))));
+                    return Err(Error::Shard(
+                        why.unwrap_or_else(|| std::io::Error::other("it ended without a word")),
+                    ));
                 }
             }
         }
@@ -294,7 +298,10 @@ struct Building {
 impl Building {
     /// One shard, from beginning to end, on its own thread.
     fn run(
-        self, mesh: Mesh<Envelope>, listener: OwnedFd, ready: &flume::Sender<std::io::Result<()>>,
+        self,
+        mesh: Mesh<Envelope>,
+        listener: OwnedFd,
+        ready: &flume::Sender<std::io::Result<()>>,
         starts: &flume::Receiver<()>,
     ) {
         let me = mesh.me();
@@ -312,7 +319,10 @@ impl Building {
             }
         }));
         if turning.is_err() {
-            tracing::error!(shard = me.0, "the driver panicked; the process ends, since its clients cannot be served");
+            tracing::error!(
+                shard = me.0,
+                "the driver panicked; the process ends, since its clients cannot be served"
+            );
             std::process::abort();
         }
         let Shard { driver, tenants, .. } = shard;
@@ -320,7 +330,11 @@ impl Building {
         tenants.finish();
     }
 
-    fn build(self, mesh: Mesh<Envelope>, listener: OwnedFd) -> std::io::Result<Shard<UringDriver, House<crate::shard::uring::Socket>>> {
+    fn build(
+        self,
+        mesh: Mesh<Envelope>,
+        listener: OwnedFd,
+    ) -> std::io::Result<Shard<UringDriver, House<crate::shard::uring::Socket>>> {
         let Self { peers, shared, routes, config, features, epoch } = self;
         let me = mesh.me();
         let pool_config = config.pool(features.incremental);

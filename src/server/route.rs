@@ -4,7 +4,7 @@ use crate::actor::cell::Cell;
 use crate::connection::handshake::{Admitted, Doorman};
 use crate::connection::{Connection, Session, Upgrade};
 use crate::sync::Arc;
-use crate::wire::http::{Request, Refusal};
+use crate::wire::http::{Refusal, Request};
 use std::marker::PhantomData;
 
 /// All paths of a server, shared by its shards.
@@ -67,13 +67,15 @@ impl Doorman for Routes {
     fn admit(&self, upgrade: &Upgrade<'_>) -> Result<Admitted, Refusal> {
         let entry = self.find(upgrade.path()).ok_or_else(|| Refusal::new(404))?;
         // The client's order is its preference (RFC 6455 §1.9). None in common is no error: the client decides.
-        let subprotocol = upgrade.subprotocols().find(|offered| entry.subprotocols.iter().any(|ours| ours == offered));
+        let subprotocol =
+            upgrade.subprotocols().find(|offered| entry.subprotocols.iter().any(|ours| ours == offered));
         entry.route.admit(upgrade, subprotocol.map(str::to_owned))
     }
 
     fn plain(&self, request: &Request<'_>) -> Refusal {
         match self.find(request.path()) {
-            Some(_) => Refusal::upgrade_required().with_body("This is a WebSocket: connect with a WebSocket client.\n"),
+            Some(_) => Refusal::upgrade_required()
+                .with_body("This is a WebSocket: connect with a WebSocket client.\n"),
             None => Refusal::new(404),
         }
     }

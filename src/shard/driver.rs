@@ -88,7 +88,12 @@ pub trait Driver {
     fn close(&mut self, socket: SocketId, reset: bool);
 
     /// Takes at most `events_max` completions. Returns how many.
-    fn poll(&mut self, pool: &mut Pool, events_max: usize, sink: &mut dyn FnMut(Completion<Self::Socket>)) -> usize;
+    fn poll(
+        &mut self,
+        pool: &mut Pool,
+        events_max: usize,
+        sink: &mut dyn FnMut(Completion<Self::Socket>),
+    ) -> usize;
 
     /// Whether [`Self::poll`] would find something without [`Self::enter`].
     fn has_completions(&mut self) -> bool;

@@ -56,8 +56,10 @@ impl<T> Mesh<T> {
                 let (ab_back, ab_back_end) = spsc::channel(slots);
                 let (ba, ba_end) = spsc::channel(slots);
                 let (ba_back, ba_back_end) = spsc::channel(slots);
-                meshes[a].links[b] = Some(Link { out: ab, back_out: ab_back, lane: ba_end, back: ba_back_end });
-                meshes[b].links[a] = Some(Link { out: ba, back_out: ba_back, lane: ab_end, back: ab_back_end });
+                meshes[a].links[b] =
+                    Some(Link { out: ab, back_out: ab_back, lane: ba_end, back: ba_back_end });
+                meshes[b].links[a] =
+                    Some(Link { out: ba, back_out: ba_back, lane: ab_end, back: ab_back_end });
             }
         }
         meshes
@@ -154,6 +156,9 @@ impl<T> Mesh<T> {
 
 impl<T> std::fmt::Debug for Mesh<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mesh").field("me", &self.me).field("shards", &self.links.len()).finish_non_exhaustive()
+        f.debug_struct("Mesh")
+            .field("me", &self.me)
+            .field("shards", &self.links.len())
+            .finish_non_exhaustive()
     }
 }

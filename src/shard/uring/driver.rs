@@ -155,12 +155,13 @@ impl UringDriver {
     /// # Errors
     /// What `io_uring_setup` and the registering of the buffers say; see [`super::probe`] for what to do.
     pub fn new(
-        me: ShardId, peers: Arc<Peers>, listener: Option<OwnedFd>, config: &UringConfig,
+        me: ShardId,
+        peers: Arc<Peers>,
+        listener: Option<OwnedFd>,
+        config: &UringConfig,
     ) -> io::Result<Self> {
         let ring = setup(config.entries)?;
-        peers.rings[usize::from(me.0)]
-            .set(ring.as_raw_fd())
-            .expect("a shard makes its ring once");
+        peers.rings[usize::from(me.0)].set(ring.as_raw_fd()).expect("a shard makes its ring once");
         let receive = ReceiveRing::register(&ring, config.receive_blocks, config.incremental)?;
         let mut driver = Self {
             ring,
@@ -236,7 +237,8 @@ impl UringDriver {
     fn get_events(&mut self) {
         let queued = self.ring.submission().len() as u32;
         // SAFETY: no argument is passed; the kernel submits what is queued and runs its deferred work.
-        let entered = unsafe { self.ring.submitter().enter::<libc::sigset_t>(queued, 0, ENTER_GETEVENTS, None) };
+        let entered =
+            unsafe { self.ring.submitter().enter::<libc::sigset_t>(queued, 0, ENTER_GETEVENTS, None) };
         match entered {
             Ok(_) => {}
             Err(error) => match error.raw_os_error() {
@@ -413,12 +415,15 @@ impl UringDriver {
             opcode::Send::new(types::Fd(fd), first.as_ptr(), first.len() as u32).flags(FLAGS).build()
         } else {
             let pieces = outgoing.pieces().min(PIECES_MAX);
-            if self.iovecs.len() + pieces > self.iovecs.capacity() || self.headers.len() == self.headers.capacity() {
+            if self.iovecs.len() + pieces > self.iovecs.capacity()
+                || self.headers.len() == self.headers.capacity()
+            {
                 self.submit(); // clears both: they may not grow, since the kernel reads them where they are
             }
             let begin = self.iovecs.len();
             for slice in std::iter::once(first).chain(slices).take(pieces) {
-                self.iovecs.push(libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() });
+                self.iovecs
+                    .push(libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() });
             }
             // SAFETY: all fields of a msghdr may be zero: no name, no control data, no vector.
             let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -568,9 +573,7 @@ impl Driver for UringDriver {
         }
     }
 
-    fn poll(
-        &mut self, _: &mut Pool, events_max: usize, sink: &mut dyn FnMut(Completion<Socket>),
-    ) -> usize {
+    fn poll(&mut self, _: &mut Pool, events_max: usize, sink: &mut dyn FnMut(Completion<Socket>)) -> usize {
         let mut events = 0;
         while events < events_max {
             if self.pending.is_empty() {

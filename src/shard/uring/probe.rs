@@ -48,16 +48,27 @@ pub fn probe(shards: u16) -> Result<Features, Lack> {
     let kernel = kernel_version()?;
     if kernel < KERNEL_MIN {
         return Err(Lack {
-            what: format!("Linux {}.{} is too old: io_uring with deferred task work is needed", kernel.0, kernel.1),
+            what: format!(
+                "Linux {}.{} is too old: io_uring with deferred task work is needed",
+                kernel.0, kernel.1
+            ),
             fix: "Use Linux 6.1 or later (Debian 12, Ubuntu 24.04, RHEL 10).",
         });
     }
-    let ring = IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(8).map_err(|error| refused(&error))?;
+    let ring = IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .build(8)
+        .map_err(|error| refused(&error))?;
     let memlock = limit(libc::RLIMIT_MEMLOCK)?;
     let memlock_min = MEMLOCK_PER_SHARD * u64::from(shards);
     if memlock < memlock_min && !may_lock() {
         return Err(Lack {
-            what: format!("only {} KiB may be locked in memory, and {shards} shards need {} KiB", memlock / 1024, memlock_min / 1024),
+            what: format!(
+                "only {} KiB may be locked in memory, and {shards} shards need {} KiB",
+                memlock / 1024,
+                memlock_min / 1024
+            ),
             fix: "Raise it: `ulimit -l unlimited`, `LimitMEMLOCK=infinity` (systemd), `--ulimit memlock=-1` (docker).",
         });
     }
@@ -75,7 +86,9 @@ fn refused(error: &io::Error) -> Lack {
             "io_uring is blocked for this process, probably by a container's seccomp profile",
             "Allow io_uring_setup, io_uring_enter and io_uring_register (docker: `--security-opt seccomp=profile.json`).",
         ),
-        (Some(libc::ENOSYS), _) => ("this kernel was built without io_uring", "Use a kernel with CONFIG_IO_URING=y."),
+        (Some(libc::ENOSYS), _) => {
+            ("this kernel was built without io_uring", "Use a kernel with CONFIG_IO_URING=y.")
+        }
         (Some(libc::ENOMEM), _) => (
             "the kernel has no memory for a ring",
             "Raise the limit on locked memory (`ulimit -l`), or free memory.",
@@ -94,7 +107,9 @@ fn kernel_version() -> Result<(u32, u32), Lack> {
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
         _ => Err(Lack {
-            what: format!("the kernel's version cannot be read from /proc/sys/kernel/osrelease ({release:?})"),
+            what: format!(
+                "the kernel's version cannot be read from /proc/sys/kernel/osrelease ({release:?})"
+            ),
             fix: "Mount /proc.",
         }),
     }
@@ -129,7 +144,10 @@ fn read_limit(resource: libc::__rlimit_resource_t) -> Result<libc::rlimit, Lack>
     if unsafe { libc::getrlimit(resource, &raw mut limit) } == 0 {
         Ok(limit)
     } else {
-        Err(Lack { what: format!("limits cannot be read: {}", io::Error::last_os_error()), fix: "See `man getrlimit`." })
+        Err(Lack {
+            what: format!("limits cannot be read: {}", io::Error::last_os_error()),
+            fix: "See `man getrlimit`.",
+        })
     }
 }
 
@@ -151,7 +169,9 @@ fn raise_open_files() -> Result<u64, Lack> {
 fn may_lock() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).is_some_and(|bits| bits & (1 << 14) != 0)
+    effective
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .is_some_and(|bits| bits & (1 << 14) != 0)
 }
 
 /// `IORING_SETUP_DEFER_TASKRUN` came with 6.1.

@@ -103,10 +103,11 @@ impl ReceiveRing {
 
     fn lend(&mut self, mut block: ReceiveBlock) {
         let at = usize::from(self.tail & self.mask);
-        // SAFETY: `at` is below the number of entries, which were zeroed when they were made, and the kernel does
-        // not read this one before the tail passes it. Only addr, len and bid are written: the first entry's
-        // reserved field is the ring's tail.
-        let entry = unsafe { &mut *self.entries.add(at) };
+        // SAFETY: `at` is below the number of entries.
+        let entry = unsafe { self.entries.add(at) };
+        // SAFETY: the entry was zeroed when it was made, and the kernel does not read it before the tail passes it. Only
+        // addr, len and bid are written: the first entry's reserved field is the ring's tail.
+        let entry = unsafe { &mut *entry };
         entry.set_addr(block.as_mut_ptr() as u64);
         entry.set_len(block.len() as u32);
         entry.set_bid(block.index());

@@ -1,0 +1,40 @@
+# Each target does its own set-up: missing system packages are installed by apt, with a line that says so.
+
+.PHONY: echo test check clients bench fuzz
+
+# The echo demo on :9001. Flags: make echo ARGS="--workers 2"
+echo:
+	@.ci/setup build
+	cargo run --release --example echo -- $(ARGS)
+
+# Everything: tests, the rings under loom, lints, real clients.
+test:
+	@.ci/setup build
+	cargo test --workspace
+	cargo test --features loom --test loom
+	$(MAKE) check
+	$(MAKE) clients
+
+# What needs no running: formatting, lints, every feature and target.
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo check --workspace --all-features --all-targets
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The echo demo against real clients: python, node, a browser, Autobahn.
+clients:
+	@.ci/setup build
+	@.ci/setup clients
+	cargo build --release --example echo
+	tests/clients/run
+
+# Criterion's figures of the parts that we watch.
+bench:
+	@.ci/setup build
+	cargo bench --workspace
+
+# Each fuzz target for a minute; needs a nightly toolchain and cargo-fuzz.
+fuzz:
+	@.ci/setup build
+	for target in frame handshake machine; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
