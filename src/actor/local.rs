@@ -72,7 +72,10 @@ pub(crate) struct Local {
     due: Vec<Due>,
     timers: Vec<Timer>,
     free_timers: Vec<u32>,
-    #[expect(clippy::vec_box, reason = "the box goes to the connection and the driver and comes back as it is")]
+    #[expect(
+        clippy::vec_box,
+        reason = "the box goes to the connection and the driver and comes back as it is"
+    )]
     spare_outgoing: Vec<Box<Outgoing>>,
     memory_short: bool,
 }
