@@ -5,6 +5,7 @@ use super::cell::{Cell, Next, Plain};
 use super::context::TimerId;
 use super::envelope::{Envelope, Returned, What, deliver};
 use super::mailbox::{MailStore, Mailbox};
+use super::outside::Outside;
 use super::stall::Heartbeat;
 use super::{Actor, Handler};
 use crate::buf::Pool;
@@ -78,6 +79,9 @@ pub(crate) struct Local {
     )]
     spare_outgoing: Vec<Box<Outgoing>>,
     memory_short: bool,
+    outside: Outside,
+    /// Who waits for a word from another thread.
+    waiting: Vec<ActorId>,
 }
 
 /// Something to be done to a socket.
@@ -123,7 +127,13 @@ struct Timer {
 }
 
 impl Local {
-    pub(crate) fn new(pool: Pool, mesh: Mesh<Envelope>, heartbeat: Arc<Heartbeat>, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        pool: Pool,
+        mesh: Mesh<Envelope>,
+        heartbeat: Arc<Heartbeat>,
+        outside: Outside,
+        bounds: Bounds,
+    ) -> Self {
         Self {
             me: mesh.me(),
             now: Time::ZERO,
@@ -147,6 +157,8 @@ impl Local {
             free_timers: Vec::new(),
             spare_outgoing: Vec::new(),
             memory_short: false,
+            outside,
+            waiting: Vec::new(),
         }
     }
 
@@ -435,7 +447,35 @@ impl Local {
 
     /// Whether something waits in a mailbox or to be sent.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || !self.dirty.is_empty() || !self.shard_mail.is_empty()
+        !self.ready.is_empty()
+            || !self.dirty.is_empty()
+            || !self.shard_mail.is_empty()
+            || self.outside.is_set()
+    }
+
+    // ---- other threads ----
+
+    /// By which other threads wake this shard.
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Calls [`Cell::poke`] of `me` whenever another thread has said something, until it says that it is done.
+    pub(crate) fn wait_for_outside(&mut self, me: ActorId) {
+        self.waiting.push(me);
+    }
+
+    /// Looks whether another thread has said something.
+    pub(crate) fn hear_outside(&mut self) {
+        if !self.outside.take() {
+            return;
+        }
+        for me in std::mem::take(&mut self.waiting) {
+            if self.has_room(me) == Err(Refused::Gone) {
+                continue;
+            }
+            self.run(me.slot, |cell, local, me| cell.poke(local, me));
+        }
     }
 
     // ---- timers ----
