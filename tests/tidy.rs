@@ -79,6 +79,14 @@ fn every_path_in_the_architecture_exists() {
     assert!(paths > 10, "only {paths} paths were found: has the way they are written changed?");
 }
 
+#[test]
+fn the_readme_shows_the_minimal_example() {
+    let readme = fs::read_to_string("README.md").expect("README.md is in the repository");
+    let example = fs::read_to_string("examples/minimal.rs").expect("the example is in the repository");
+    let code = example.split_once("\n\n").expect("a line of documentation, then the code").1;
+    assert!(readme.contains(code), "README.md's code is not examples/minimal.rs any more");
+}
+
 fn sources(root: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from(root)];
