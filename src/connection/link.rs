@@ -308,15 +308,10 @@ impl Link {
         ms(now).wrapping_sub(self.heard_ms)
     }
 
-    /// Ticks `delay_ms` from now; ticks before that do not count any more. A long delay is rounded up to a quarter of a
-    /// second, so that ten thousand silent connections wake their shard four times a second and not four hundred.
+    /// Ticks `delay_ms` from now; ticks before that do not count any more.
     pub(crate) fn tick_in(&mut self, delay_ms: u32, local: &mut Local, me: ActorId) {
-        let mut due_ms = local.now().as_millis() + u64::from(delay_ms.max(1));
-        if delay_ms >= COARSE_MS {
-            due_ms = due_ms.next_multiple_of(TICK_MS);
-        }
-        self.tick_ms = due_ms as u32;
-        local.tick_at(Time::from_nanos(due_ms * 1_000_000), me);
+        let due = local.tick_at(local.now() + std::time::Duration::from_millis(delay_ms.max(1).into()), me);
+        self.tick_ms = ms(due);
     }
 
     /// Whether the tick that counts is due.
@@ -340,10 +335,6 @@ pub(crate) fn opcode_of(kind: Kind) -> Opcode {
         Kind::Binary => Opcode::Binary,
     }
 }
-
-/// From here on a delay need not be exact.
-const COARSE_MS: u32 = 4096;
-const TICK_MS: u64 = 256;
 
 /// Wraps after 49 days; only differences are used.
 fn ms(time: Time) -> u32 {
