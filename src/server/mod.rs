@@ -328,7 +328,7 @@ impl Building {
         }
         // A panic here is not an actor's (those are contained) but ours: what it left half done nobody can mend.
         let turning = catch_unwind(AssertUnwindSafe(|| {
-            while !shard.tenants.is_done() {
+            while !(shard.tenants.is_done() && shard.driver.is_quiet()) {
                 shard.turn();
             }
         }));
