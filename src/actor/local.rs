@@ -72,9 +72,14 @@ pub(crate) struct Local {
     due: Vec<Due>,
     timers: Vec<Timer>,
     free_timers: Vec<u32>,
-    #[expect(clippy::vec_box, reason = "the box goes to the connection and the driver and comes back as it is")]
+    #[expect(
+        clippy::vec_box,
+        reason = "the box goes to the connection and the driver and comes back as it is"
+    )]
     spare_outgoing: Vec<Box<Outgoing>>,
     memory_short: bool,
+    /// A send of this turn has an owner who goes on when it is done.
+    awaits_sent: bool,
 }
 
 /// Something to be done to a socket.
@@ -144,11 +149,13 @@ impl Local {
             free_timers: Vec::new(),
             spare_outgoing: Vec::new(),
             memory_short: false,
+            awaits_sent: false,
         }
     }
 
     pub(crate) fn begin(&mut self, now: Time) {
         self.now = now;
+        self.awaits_sent = false;
         self.heartbeat.beat();
     }
 
@@ -430,9 +437,10 @@ impl Local {
         }
     }
 
-    /// Whether something waits in a mailbox or to be sent.
+    /// Whether something waits in a mailbox or to be sent, or somebody waits for what became of a send: a send that
+    /// succeeds posts no completion, so it would not end a sleep.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || !self.dirty.is_empty() || !self.shard_mail.is_empty()
+        !self.ready.is_empty() || !self.dirty.is_empty() || !self.shard_mail.is_empty() || self.awaits_sent
     }
 
     // ---- timers ----
@@ -531,12 +539,13 @@ impl Local {
 
     /// Hands everything that actors have to send to `send`.
     pub(crate) fn flush(&mut self, mut send: impl FnMut(SocketId, Box<Outgoing>)) {
-        let Self { dirty, slots, counters, .. } = self;
+        let Self { dirty, slots, counters, awaits_sent, .. } = self;
         for slot in dirty.drain(..) {
             let entry = &mut slots[slot as usize];
             entry.state.dirty = false;
             if let Some((socket, outgoing)) = entry.cell.as_mut().and_then(|cell| cell.take_outgoing()) {
                 counters.bytes_out += outgoing.bytes() as u64;
+                *awaits_sent |= entry.state.wants_sent;
                 send(socket, outgoing);
             }
         }
