@@ -52,7 +52,7 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        if self.given_up {
+        if self.given_up || std::thread::panicking() {
             return;
         }
         self.read();

@@ -1,6 +1,14 @@
 //! Actors for WebSocket servers on pinned io_uring shards.
 //!
-//! The modules stand in reading order, and a module names only modules above it.
+//! Every connection is an actor on a shard: one thread, one core, one io_uring, its own memory. The ten-line server:
+//!
+#![doc = "```no_run"]
+#![doc = include_str!("../examples/minimal.rs")]
+#![doc = "```"]
+//!
+//! Begin with [`Session`](connection::Session), [`Client`](connection::Client) and [`Server`]; [`actor`] has what is not
+//! a connection. The modules stand in reading order, and a module names only modules above it; ARCHITECTURE.md in the
+//! repository tells how they work together.
 
 pub mod sync;
 

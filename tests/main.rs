@@ -2,5 +2,7 @@
 
 mod buf;
 mod server;
+mod shard;
+mod tidy;
 mod topology;
 mod wire;

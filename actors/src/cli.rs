@@ -47,6 +47,9 @@ pub struct ServerFlags {
     /// Seconds of silence after which a client is closed with 1001; it is pinged before
     #[arg(long, env = "COREWIRE_IDLE_TIMEOUT", default_value_t = 60.0, value_name = "S", value_parser = seconds)]
     pub idle_timeout: f64,
+    /// Look for huge pages for large blocks
+    #[arg(long, env = "COREWIRE_HUGE_PAGES")]
+    pub huge_pages: bool,
     /// Let shards run on any core, more of them than there are cores if --workers says so; for tests
     #[arg(long)]
     pub unpinned: bool,
@@ -65,6 +68,7 @@ impl ServerFlags {
         config.batch = self.batch;
         config.ring = self.ring;
         config.busy_poll = Duration::from_micros(self.busy_poll);
+        config.huge_pages = self.huge_pages;
         config.connections_max = self.max_connections;
         config.rules.wire.message_bytes_max = self.max_message;
         config.rules.wire.frame_bytes_max = self.max_message;

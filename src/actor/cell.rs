@@ -43,6 +43,12 @@ pub(crate) trait Cell {
         Next::Stay
     }
 
+    /// Another thread may have said something that it waits for. It waits again by
+    /// [`Local::wait_for_outside`].
+    fn poke(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
     /// What it has to send, if it can be sent now.
     fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {
         None

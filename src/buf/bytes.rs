@@ -30,6 +30,25 @@ use std::{error, fmt, slice};
 /// # Ok::<_, std::io::Error>(())
 /// ```
 ///
+/// To be written to, it has room behind; pieces that adjoin become one again:
+/// ```
+/// # use corewire::buf::{Buf, Pool, PoolConfig};
+/// let mut pool = Pool::new(&PoolConfig::default())?;
+/// let mut reply = pool.take(64).unwrap();
+/// reply.leave_headroom(4); // for a header that is known only later
+/// reply.extend_from_slice(b"number ").unwrap();
+/// reply.fill(|spare| {
+///     spare[..2].copy_from_slice(b"42");
+///     2
+/// });
+/// assert_eq!((reply.len(), reply.room(), reply.headroom()), (9, 51, 4));
+/// let mut word = reply.split_to(6);
+/// word.join(reply).unwrap();
+/// word.truncate(6);
+/// assert_eq!(&word[..], b"number");
+/// # Ok::<_, std::io::Error>(())
+/// ```
+///
 /// What was given away is gone, at compile time:
 /// ```compile_fail,E0382
 /// # use corewire::buf::{Buf, Pool, PoolConfig};

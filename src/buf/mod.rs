@@ -5,7 +5,7 @@
 //! - [`ReceiveBlock`]: a whole block that the kernel fills, front to back, while its filled part is used already.
 //! - [`Frozen`] and [`Shared`]: the same bytes for many readers. One ticket a shard, plain counting inside it.
 //!
-//! Inside: `slab` maps memory, `class` is a list of blocks of one size, `block` is what they have in common.
+//! Inside: `limits` is what can be set and seen, `slab` maps memory, `class` is a list of blocks of one size, `block` is what they have in common.
 //!
 //! Who drops the last part of a block, on any thread, sends it home through [`crate::ring::returns`]. A slab is
 //! unmapped only when all its blocks are home; else it is leaked and counted ([`leaked_slabs`]), since memory
@@ -19,12 +19,14 @@ mod block;
 mod bytes;
 mod class;
 mod frozen;
+mod limits;
 mod pool;
 mod receive;
 mod slab;
 
 pub use bytes::{Buf, NoRoom};
 pub use frozen::{Frozen, Shared, Tickets};
-pub use pool::{ClassStats, Exhausted, Pool, PoolConfig, Stats};
+pub use limits::{ClassStats, Exhausted, PoolConfig, Stats};
+pub use pool::Pool;
 pub use receive::ReceiveBlock;
 pub use slab::{Pages, leaked_slabs};

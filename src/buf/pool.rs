@@ -4,36 +4,12 @@ use super::block::{Header, Kind, release};
 use super::bytes::Buf;
 use super::class::Class;
 use super::frozen::Tickets;
+use super::limits::{CLASSES, ClassStats, Exhausted, PoolConfig, Stats};
 use super::receive::ReceiveBlock;
 use super::slab::{Mapping, Pages, Slab, count_leaked, leaked_slabs};
 use crate::ring::returns::ReturnStack;
+use std::io;
 use std::ptr::NonNull;
-use std::{error, fmt, io};
-
-/// Limits of a pool, fixed at start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolConfig {
-    /// Receive blocks: how many the kernel and those who read can hold at once. At most 32,768. Default 16.
-    pub receive_blocks: u32,
-    /// Their size: a power of two, 2 KiB to 1 MiB. Default 64 KiB.
-    pub receive_block_bytes: u32,
-    /// Bytes of all blocks that [`Pool::take`] has out at once, counted by block size. At most 128 GiB. Default 64 MiB.
-    pub outbound_bytes_max: usize,
-    /// Look for huge pages for receive blocks and for blocks of 256 KiB or more. Default false: they cost
-    /// 2 MiB at the first touch, and saved nothing that could be measured.
-    pub huge_pages: bool,
-}
-
-impl Default for PoolConfig {
-    fn default() -> Self {
-        Self {
-            receive_blocks: 16,
-            receive_block_bytes: 64 << 10,
-            outbound_bytes_max: 64 << 20,
-            huge_pages: false,
-        }
-    }
-}
 
 /// A shard's blocks. Made on the thread that uses it: that is where its memory is touched first.
 ///
@@ -74,19 +50,8 @@ impl Pool {
     /// # Errors
     /// `InvalidInput` for a config beyond its limits; else what the kernel says about the mapping.
     pub fn new(config: &PoolConfig) -> io::Result<Self> {
+        config.check()?;
         let block_bytes = config.receive_block_bytes;
-        if !block_bytes.is_power_of_two() || !(2 << 10..=1 << 20).contains(&block_bytes) {
-            let what = format!("receive_block_bytes {block_bytes}: a power of two from 2 KiB to 1 MiB");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
-        if config.receive_blocks > RECEIVE_BLOCKS_MAX {
-            let what = format!("receive_blocks {}: at most {RECEIVE_BLOCKS_MAX}", config.receive_blocks);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
-        if config.outbound_bytes_max > OUTBOUND_BYTES_MAX {
-            let what = format!("outbound_bytes_max {}: at most 128 GiB", config.outbound_bytes_max);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
         let mut receive = Class::new(Kind::Receive, block_bytes);
         let mut pages = Pages::Ordinary;
         if config.receive_blocks > 0 {
@@ -259,7 +224,19 @@ impl Pool {
         }
     }
 
-    /// Which pages the receive blocks got.
+    /// Which pages the receive blocks got. For the log at start.
+    ///
+    /// ```
+    /// use corewire::buf::{Pages, Pool, PoolConfig};
+    ///
+    /// let pool = Pool::new(&PoolConfig { huge_pages: true, ..PoolConfig::default() })?;
+    /// match pool.pages() {
+    ///     Pages::HugeTlb => println!("reserved huge pages"),
+    ///     Pages::Transparent => println!("huge pages where the kernel finds some"),
+    ///     Pages::Ordinary => println!("no huge pages here"),
+    /// }
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn pages(&self) -> Pages {
         self.pages
     }
@@ -330,86 +307,6 @@ struct Large {
     _mapping: Mapping,
 }
 
-/// Why there is no block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Exhausted {
-    /// Too much is out. Try again when something came home, or shed.
-    Quota {
-        /// What was asked for.
-        asked_bytes: usize,
-        /// What is out, counted by block size.
-        out_bytes: usize,
-        /// [`PoolConfig::outbound_bytes_max`].
-        limit_bytes: usize,
-    },
-    /// No block is ever that large.
-    TooLarge {
-        /// What was asked for.
-        asked_bytes: usize,
-        /// The largest block.
-        limit_bytes: usize,
-    },
-    /// The kernel gave no memory.
-    Memory {
-        /// What was asked for.
-        asked_bytes: usize,
-        /// What the kernel said.
-        error: io::ErrorKind,
-    },
-}
-
-impl fmt::Display for Exhausted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Quota { asked_bytes, out_bytes, limit_bytes } => {
-                write!(f, "no block of {asked_bytes} bytes: {out_bytes} of {limit_bytes} are out")
-            }
-            Self::TooLarge { asked_bytes, limit_bytes } => {
-                write!(f, "no block of {asked_bytes} bytes: the largest has {limit_bytes}")
-            }
-            Self::Memory { asked_bytes, error } => write!(f, "no block of {asked_bytes} bytes: {error}"),
-        }
-    }
-}
-
-impl error::Error for Exhausted {}
-
-/// Figures of a pool. Blocks count as out until [`Pool::reclaim`] has taken them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stats {
-    /// Outbound blocks by size, 64 B to 1 MiB.
-    pub classes: [ClassStats; CLASSES],
-    /// Receive blocks.
-    pub receive: ClassStats,
-    /// Outbound blocks over 1 MiB.
-    pub large_out: u32,
-    /// Bytes of all outbound blocks that are out; what the quota limits.
-    pub outbound_bytes_out: usize,
-    /// Payloads that [`Pool::keep`] copied.
-    pub copied_payloads: u64,
-    /// [`leaked_slabs`], of the whole process.
-    pub leaked_slabs: usize,
-}
-
-impl Stats {
-    /// Blocks of all kinds that are out. Zero: everything is home.
-    pub fn blocks_out(&self) -> u32 {
-        self.large_out + self.receive.out + self.classes.iter().map(|class| class.out).sum::<u32>()
-    }
-}
-
-/// Figures of one block size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClassStats {
-    /// The size.
-    pub block_bytes: u32,
-    /// Blocks ever used, so what memory this size can have cost.
-    pub blocks: u32,
-    /// Of these, how many are out.
-    pub out: u32,
-}
-
 /// How large a block [`Pool::take`] finds for so many bytes.
 fn block_bytes_for(bytes: usize) -> usize {
     if bytes <= CLASS_BYTES_MAX {
@@ -420,16 +317,11 @@ fn block_bytes_for(bytes: usize) -> usize {
 }
 
 const CLASS_BYTES_MIN: u32 = 64;
-const CLASSES: usize = 15;
 const CLASS_BYTES_MAX: usize = (CLASS_BYTES_MIN as usize) << (CLASSES - 1);
 const LARGE_BYTES_MAX: usize = 64 << 20;
 /// From here on two huge pages or more.
 const HUGE_LARGE_BYTES_MIN: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
-/// A buffer ring has no more entries, and a block's index is 16 bits.
-const RECEIVE_BLOCKS_MAX: u32 = 32_768;
-/// Blocks are counted in 32 bits.
-const OUTBOUND_BYTES_MAX: usize = 128 << 30;
 /// A kept payload may pin a block of up to so many times what it needs.
 const PIN_FACTOR: usize = 4;
 /// Room for the largest frame header in front of a kept payload.

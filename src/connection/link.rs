@@ -310,9 +310,8 @@ impl Link {
 
     /// Ticks `delay_ms` from now; ticks before that do not count any more.
     pub(crate) fn tick_in(&mut self, delay_ms: u32, local: &mut Local, me: ActorId) {
-        let delay_ms = delay_ms.max(1);
-        self.tick_ms = ms(local.now()).wrapping_add(delay_ms);
-        local.tick_at(local.now() + std::time::Duration::from_millis(delay_ms.into()), me);
+        let due = local.tick_at(local.now() + std::time::Duration::from_millis(delay_ms.max(1).into()), me);
+        self.tick_ms = ms(due);
     }
 
     /// Whether the tick that counts is due.

@@ -54,6 +54,9 @@ pub struct Config {
     pub receive_bytes: usize,
     /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
     pub huge_pages: bool,
+    /// Whether the kernel fills a receive block piece by piece where it can (Linux 6.12). Else every receive takes a
+    /// small block of its own, as on older kernels.
+    pub receive_incremental: bool,
     /// From SIGTERM to the end, for clients to answer our close.
     pub drain_timeout: Duration,
     /// A turn longer than this is logged, with the name of the actor that kept the shard.
@@ -79,6 +82,7 @@ impl Default for Config {
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
             huge_pages: false,
+            receive_incremental: true,
             drain_timeout: Duration::from_secs(10),
             turn_max: Duration::from_millis(100),
         }

@@ -213,6 +213,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn lanes(&mut self, max: usize) {
         self.local.lanes(max);
+        self.local.hear_outside();
         while let Some(parcel) = self.local.shard_mail.pop_front() {
             let arrival = parcel.downcast::<Arrival<S>>().expect("shards send each other arrivals only");
             self.arrive(arrival);

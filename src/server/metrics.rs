@@ -6,7 +6,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Figures since the start, of all shards. Each is read by itself, while the shards go on, so two of them need not
 /// be of the same moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Connections that are open, or opening, or closing.

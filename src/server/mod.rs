@@ -25,8 +25,9 @@ pub use metrics::Stats;
 
 use crate::actor::envelope::Envelope;
 use crate::actor::local::Local;
+use crate::actor::outside::Outside;
 use crate::buf::{Pages, Pool};
-use crate::connection::{Session, Upgrade};
+use crate::connection::{Session, Ticket, Upgrade};
 use crate::shard::uring::driver::{Peers, UringConfig};
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
@@ -100,6 +101,16 @@ impl Server {
         self
     }
 
+    /// WebSockets at `path` are accepted or refused later, from any thread, by a [`Ticket`].
+    pub fn at_later<F, S>(mut self, path: &str, ask: F) -> Self
+    where
+        F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync + 'static,
+        S: Session,
+    {
+        self.routes.add_later(path, ask);
+        self
+    }
+
     /// Runs until SIGINT or SIGTERM, then says goodbye to all clients and returns. A second signal ends the process at
     /// once.
     ///
@@ -152,7 +163,8 @@ impl Server {
         };
         let plan = plan(&machine, &config.policy())?;
         let shards = plan.shards.len() as u16;
-        let features = probe(shards)?;
+        let mut features = probe(shards)?;
+        features.incremental &= config.receive_incremental;
         if features.open_files < u64::from(config.connections_max) {
             tracing::warn!(
                 open_files = features.open_files,
@@ -169,6 +181,7 @@ impl Server {
         let shared = Shared::new(shards);
         let building = Building {
             peers: Peers::new(wakers.clone()),
+            wakers: wakers.clone().into(),
             shared: shared.clone(),
             routes,
             config: config.clone(),
@@ -288,6 +301,7 @@ impl Handle {
 #[derive(Clone)]
 struct Building {
     peers: Arc<Peers>,
+    wakers: Arc<[Waker]>,
     shared: Arc<Shared>,
     routes: Routes,
     config: Config,
@@ -335,18 +349,17 @@ impl Building {
         mesh: Mesh<Envelope>,
         listener: OwnedFd,
     ) -> std::io::Result<Shard<UringDriver, House<crate::shard::uring::Socket>>> {
-        let Self { peers, shared, routes, config, features, epoch } = self;
+        let Self { peers, wakers, shared, routes, config, features, epoch } = self;
         let me = mesh.me();
         let pool_config = config.pool(features.incremental);
         let pool = Pool::new(&pool_config)?;
-        if config.huge_pages {
-            let pages = match pool.pages() {
-                Pages::HugeTlb => "huge pages of its own",
-                Pages::Transparent => "transparent huge pages",
-                Pages::Ordinary => "ordinary pages: there are no huge ones to be had",
-            };
-            tracing::info!(shard = me.0, pages, "memory");
-        }
+        let pages = match pool.pages() {
+            Pages::HugeTlb => "huge pages of its own",
+            Pages::Transparent => "transparent huge pages",
+            Pages::Ordinary if config.huge_pages => "ordinary pages: there are no huge ones to be had",
+            Pages::Ordinary => "ordinary pages, as configured",
+        };
+        tracing::info!(shard = me.0, pages, incremental = features.incremental, "memory");
         let uring = UringConfig {
             entries: config.ring,
             receive_blocks: pool_config.receive_blocks as u16,
@@ -355,7 +368,9 @@ impl Building {
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
         let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-        let local = Local::new(pool, mesh, heartbeat, config.bounds());
+        let waker = wakers[usize::from(me.0)].clone();
+        let outside = Outside::new(move || waker.wake());
+        let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
     }

@@ -347,6 +347,7 @@ impl UringDriver {
             }
             (None, result) if result == -libc::ENOBUFS => {
                 self.starved.push_back(index);
+                self.receive.ran_out();
                 return None;
             }
             (None, result) if result == -libc::ECANCELED => None,
