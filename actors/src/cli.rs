@@ -38,8 +38,8 @@ pub struct ServerFlags {
     /// Largest message, in bytes; a larger one closes its connection with 1009
     #[arg(long, env = "COREWIRE_MAX_MESSAGE", default_value_t = 16 << 20, value_name = "BYTES")]
     pub max_message: u64,
-    /// Connections at once; one more is answered 503
-    #[arg(long, env = "COREWIRE_MAX_CONNECTIONS", default_value_t = 1_000_000)]
+    /// Connections at once; one more is answered 503; 0 = as many as files may be open
+    #[arg(long, env = "COREWIRE_MAX_CONNECTIONS", default_value_t = 0)]
     pub max_connections: u32,
     /// Seconds from the TCP connection to the whole request
     #[arg(long, env = "COREWIRE_HANDSHAKE_TIMEOUT", default_value_t = 10.0, value_name = "S", value_parser = seconds)]

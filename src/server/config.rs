@@ -34,7 +34,7 @@ pub struct Config {
     pub ring: u32,
     /// How long a shard looks for work before it sleeps (`--busy-poll`).
     pub busy_poll: Duration,
-    /// Connections of all shards; one more is answered 503 (`--max-connections`).
+    /// Connections of all shards; one more is answered 503 (`--max-connections`). 0 is as many as files may be open.
     pub connections_max: u32,
     /// Actors on one shard besides connections.
     pub actors_max: u32,
@@ -72,7 +72,7 @@ impl Default for Config {
             batch: 32,
             ring: 1024,
             busy_poll: Duration::ZERO,
-            connections_max: 1_000_000,
+            connections_max: 0,
             actors_max: 1_000_000,
             mailbox_slots: 1024,
             mail_slots: 65_536,
@@ -119,6 +119,20 @@ impl Config {
         }
     }
 
+    /// Settles how many connections there may be, where `open_files` files may be open.
+    pub(crate) fn fit(&mut self, open_files: u64) {
+        let room = open_files.saturating_sub(FILES_OF_OUR_OWN).clamp(1, 1 << 30) as u32;
+        if self.connections_max == 0 {
+            self.connections_max = room;
+        } else if self.connections_max > room {
+            tracing::warn!(
+                open_files,
+                connections_max = self.connections_max,
+                "fewer files may be open than connections are allowed; raise it: `ulimit -n`"
+            );
+        }
+    }
+
     /// What it all adds up to for `shards` shards.
     pub(crate) fn sum(&self, shards: u16) -> Sum {
         let shards = u64::from(shards);
@@ -138,17 +152,12 @@ impl Config {
 
     /// What cannot be, and what to do about it.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let Self { ring, batch, connections_max, outbound_bytes_max, rules, .. } = self;
+        let Self { ring, batch, outbound_bytes_max, rules, .. } = self;
         if !(2..=32_768).contains(ring) {
             return Err(format!("--ring {ring}: a ring has 2 to 32768 entries"));
         }
         if !(1..=65_536).contains(batch) {
             return Err(format!("--batch {batch}: a turn handles 1 to 65536 events"));
-        }
-        if *connections_max == 0 {
-            return Err(
-                "--max-connections 0: a server without connections serves nobody; give at least 1".into()
-            );
         }
         if rules.wire.message_bytes_max > *outbound_bytes_max as u64 / 2 {
             return Err(format!(
@@ -188,5 +197,7 @@ impl fmt::Display for Sum {
     }
 }
 
+/// Rings, listening sockets, eventfds, logs, and what an application opens besides.
+const FILES_OF_OUR_OWN: u64 = 128;
 /// An envelope in a lane or a mailbox.
 const ENVELOPE_BYTES: u64 = 144;

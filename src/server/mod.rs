@@ -151,7 +151,7 @@ impl Server {
     /// # Errors
     /// The server cannot start. Nothing is left behind.
     pub fn start(self) -> Result<Running, Error> {
-        let Self { address, config, routes } = self;
+        let Self { address, mut config, routes } = self;
         config.check().map_err(Error::Config)?;
         if routes.is_empty() {
             return Err(Error::Config("no path leads anywhere: add one with `at`".into()));
@@ -165,13 +165,7 @@ impl Server {
         let shards = plan.shards.len() as u16;
         let mut features = probe(shards)?;
         features.incremental &= config.receive_incremental;
-        if features.open_files < u64::from(config.connections_max) {
-            tracing::warn!(
-                open_files = features.open_files,
-                connections_max = config.connections_max,
-                "fewer files may be open than connections are allowed; raise it: `ulimit -n`"
-            );
-        }
+        config.fit(features.open_files);
         let (listeners, address) = listen::listen(&address, shards)?;
         tracing::info!("{plan}");
         tracing::info!("{}", config.sum(shards));
@@ -328,7 +322,7 @@ impl Building {
         }
         // A panic here is not an actor's (those are contained) but ours: what it left half done nobody can mend.
         let turning = catch_unwind(AssertUnwindSafe(|| {
-            while !shard.tenants.is_done() {
+            while !(shard.tenants.is_done() && shard.driver.is_quiet()) {
                 shard.turn();
             }
         }));

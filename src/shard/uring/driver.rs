@@ -596,8 +596,9 @@ impl Driver for UringDriver {
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {
         pool.reclaim();
         self.receive.refill(pool);
-        while !self.starved.is_empty() && !self.receive.is_empty() {
-            let index = self.starved.pop_front().expect("it is not empty");
+        // As many as there may be room for: a receive that finds none fails at once, and would be back here.
+        for _ in 0..self.receive.receives() {
+            let Some(index) = self.starved.pop_front() else { break };
             self.arm_receive(index);
         }
         // What this call itself settles is work: sockets to close, and blocks that come home from sends to those who
@@ -633,6 +634,11 @@ impl Driver for UringDriver {
 }
 
 impl UringDriver {
+    /// Whether no socket is open: all that the kernel could still write into is at home.
+    pub fn is_quiet(&self) -> bool {
+        self.sockets.len() == self.free.len()
+    }
+
     /// Whether a call into the kernel would do anything.
     fn has_work(&mut self) -> bool {
         let queue = self.ring.submission();

@@ -87,9 +87,9 @@ impl ReceiveRing {
         self.ran_out = true;
     }
 
-    /// Whether the kernel has nothing to receive into.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lent_count == 0
+    /// How many receives the lent blocks are likely to serve.
+    pub(super) fn receives(&self) -> usize {
+        usize::from(self.lent_count) * if self.incremental { RECEIVES_A_BLOCK } else { 1 }
     }
 
     /// The `bytes` that the kernel says it has written into block `index`. `more`: it will go on filling this block.
@@ -141,6 +141,9 @@ impl Drop for ReceiveRing {
         }
     }
 }
+
+/// A guess: most receives are small.
+const RECEIVES_A_BLOCK: usize = 16;
 
 /// What the kernel allows in one ring.
 const SLOTS_MAX: u16 = 1 << 15;
