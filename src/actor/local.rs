@@ -44,6 +44,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) slow_closed: u64,
+    pub(crate) wakes_lost: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.

@@ -11,6 +11,7 @@ mod attacks;
 mod basics;
 mod harness;
 mod http;
+mod park;
 mod shutdown;
 mod slow;
 mod time;
