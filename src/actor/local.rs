@@ -44,6 +44,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) slow_closed: u64,
+    pub(crate) wakes_lost: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -79,6 +80,8 @@ pub(crate) struct Local {
     )]
     spare_outgoing: Vec<Box<Outgoing>>,
     memory_short: bool,
+    /// A send of this turn has an owner who goes on when it is done.
+    awaits_sent: bool,
     outside: Outside,
     /// Who waits for a word from another thread.
     waiting: Vec<ActorId>,
@@ -157,6 +160,7 @@ impl Local {
             free_timers: Vec::new(),
             spare_outgoing: Vec::new(),
             memory_short: false,
+            awaits_sent: false,
             outside,
             waiting: Vec::new(),
         }
@@ -164,6 +168,7 @@ impl Local {
 
     pub(crate) fn begin(&mut self, now: Time) {
         self.now = now;
+        self.awaits_sent = false;
         self.heartbeat.beat();
     }
 
@@ -445,11 +450,13 @@ impl Local {
         }
     }
 
-    /// Whether something waits in a mailbox or to be sent.
+    /// Whether something waits in a mailbox or to be sent, or somebody waits for what became of a send: a send that
+    /// succeeds posts no completion, so it would not end a sleep.
     pub(crate) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.shard_mail.is_empty()
+            || self.awaits_sent
             || self.outside.is_set()
     }
 
@@ -580,12 +587,13 @@ impl Local {
 
     /// Hands everything that actors have to send to `send`.
     pub(crate) fn flush(&mut self, mut send: impl FnMut(SocketId, Box<Outgoing>)) {
-        let Self { dirty, slots, counters, .. } = self;
+        let Self { dirty, slots, counters, awaits_sent, .. } = self;
         for slot in dirty.drain(..) {
             let entry = &mut slots[slot as usize];
             entry.state.dirty = false;
             if let Some((socket, outgoing)) = entry.cell.as_mut().and_then(|cell| cell.take_outgoing()) {
                 counters.bytes_out += outgoing.bytes() as u64;
+                *awaits_sent |= entry.state.wants_sent;
                 send(socket, outgoing);
             }
         }

@@ -295,7 +295,9 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
         !something
     }
 
-    fn disarm(&mut self) {
+    fn disarm(&mut self, unrung: bool) {
+        let lost = unrung && (self.local.mesh.has_mail() || self.local.outside().is_set());
+        self.local.counters.wakes_lost += u64::from(lost);
         self.local.mesh.disarm();
         self.local.heartbeat.set_sleeping(false);
     }

@@ -70,8 +70,8 @@ pub trait Tenants<D: Driver> {
     fn next_timer(&self) -> Option<Time>;
     /// About to sleep: arms the doorbell. Returns false, with the bell disarmed, if something came in meanwhile.
     fn arm(&mut self) -> bool;
-    /// Awake again.
-    fn disarm(&mut self);
+    /// Awake again. `unrung`: because the longest sleep was over, and nothing had completed.
+    fn disarm(&mut self, unrung: bool);
     /// The shard's memory.
     fn pool(&mut self) -> &mut Pool;
 }
@@ -87,7 +87,7 @@ pub enum Turn {
     Slept,
 }
 
-/// The longest sleep. A lost wake-up would cost this much and no more; the runner counts those.
+/// The longest sleep. A lost wake-up would cost this much and no more; the tenants count those.
 pub const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// A shard: one driver and those who live on it.
@@ -138,13 +138,13 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
         }
         let spinning = now.since(self.busy_at) < pace.busy_poll;
         let mut until = None;
+        let latest = now + SLEEP_MAX;
         if !(tenants.is_busy() || driver.has_completions() || spinning) && tenants.arm() {
-            let latest = now + SLEEP_MAX;
             until = Some(tenants.next_timer().map_or(latest, |timer| timer.min(latest)));
         }
         driver.enter(tenants.pool(), until);
         if until.is_some() {
-            tenants.disarm();
+            tenants.disarm(driver.now() >= latest && !driver.has_completions());
         }
         while let Some(sent) = driver.next_sent() {
             tenants.sent(sent);
