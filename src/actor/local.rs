@@ -74,6 +74,8 @@ pub(crate) struct Local {
     free_timers: Vec<u32>,
     #[expect(clippy::vec_box, reason = "the box goes to the connection and the driver and comes back as it is")]
     spare_outgoing: Vec<Box<Outgoing>>,
+    /// Somebody who waits to be told that a send is done has one in this turn's.
+    awaits_sent: bool,
     memory_short: bool,
 }
 
@@ -143,6 +145,7 @@ impl Local {
             timers: Vec::new(),
             free_timers: Vec::new(),
             spare_outgoing: Vec::new(),
+            awaits_sent: false,
             memory_short: false,
         }
     }
@@ -430,9 +433,10 @@ impl Local {
         }
     }
 
-    /// Whether something waits in a mailbox or to be sent.
+    /// Whether something waits in a mailbox or to be sent, or for the answer to a send: that comes with this turn's
+    /// enter, and no completion would end a sleep for it.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || !self.dirty.is_empty() || !self.shard_mail.is_empty()
+        !self.ready.is_empty() || !self.dirty.is_empty() || !self.shard_mail.is_empty() || self.awaits_sent
     }
 
     // ---- timers ----
@@ -531,12 +535,14 @@ impl Local {
 
     /// Hands everything that actors have to send to `send`.
     pub(crate) fn flush(&mut self, mut send: impl FnMut(SocketId, Box<Outgoing>)) {
-        let Self { dirty, slots, counters, .. } = self;
+        let Self { dirty, slots, counters, awaits_sent, .. } = self;
+        *awaits_sent = false;
         for slot in dirty.drain(..) {
             let entry = &mut slots[slot as usize];
             entry.state.dirty = false;
             if let Some((socket, outgoing)) = entry.cell.as_mut().and_then(|cell| cell.take_outgoing()) {
                 counters.bytes_out += outgoing.bytes() as u64;
+                *awaits_sent |= entry.state.wants_sent;
                 send(socket, outgoing);
             }
         }

@@ -1,0 +1,3 @@
+//! The whole server in made-up worlds.
+
+mod echo;
