@@ -7,8 +7,8 @@ use crate::actor::ActorId;
 use crate::actor::envelope::{Envelope, What};
 use crate::actor::local::{Local, Request};
 use crate::buf::Pool;
-use crate::connection::Rules;
 use crate::connection::handshake::{Doorman, Handshake};
+use crate::connection::{Planted, Rules};
 use crate::ring::parcel::Parcel;
 use crate::shard::{Completion, Driver, Sent, ShardId, Tenants, Time};
 use crate::sync::Arc;
@@ -265,7 +265,12 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             self.shared.remove_connections(self.me(), gone);
         }
         metrics::publish(&self.local.counters, &self.public().figures);
-        self.local.mesh.publish(|shard| driver.ring(shard));
+        let rings = self.rules.planted != Some(Planted::NotRung);
+        self.local.mesh.publish(|shard| {
+            if rings {
+                driver.ring(shard);
+            }
+        });
     }
 
     fn sent(&mut self, Sent { slot, outgoing, error }: Sent) {

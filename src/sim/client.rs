@@ -248,7 +248,8 @@ impl Client {
             return Self::stranger(rng);
         }
         // Most are small; a few make a turn's work.
-        let large = if slow { 3_000 } else { rng.choice([1_000, 3_000, 70_000, 300_000]).expect("there are some") };
+        let large =
+            if slow { 3_000 } else { rng.choice([1_000, 3_000, 70_000, 300_000]).expect("there are some") };
         let window = rng.usize(1..20);
         let messages = rng.usize(0..30);
         let stalls_at = stalled.then(|| rng.usize(0..=messages));
@@ -378,7 +379,9 @@ impl Living {
     }
 
     fn can_write(&self, net: &Net) -> bool {
-        self.id.is_some_and(|id| !self.to_send.is_empty() && (net.connections[id].up.room() > 0 || net.is_broken(id, Way::Up)))
+        self.id.is_some_and(|id| {
+            !self.to_send.is_empty() && (net.connections[id].up.room() > 0 || net.is_broken(id, Way::Up))
+        })
     }
 
     fn can_step(&self) -> bool {
@@ -387,13 +390,14 @@ impl Living {
             State::Head => self.script.eager || self.script.path.is_none(),
             State::Open => true,
         };
-        may && self.to_send.is_empty()
-            && match (self.state, self.script.steps.front()) {
-                (State::Idle, _) => true,
-                (_, Some(Step::UntilHeard(messages))) => self.report.messages().count() >= *messages,
-                (_, Some(Step::UntilEnd) | None) => false,
-                (_, Some(_)) => true,
-            }
+        may && match (self.state, self.script.steps.front()) {
+            (State::Idle, _) => true,
+            (_, Some(Step::UntilHeard(messages))) => self.report.messages().count() >= *messages,
+            (_, Some(Step::UntilEnd) | None) => false,
+            // Not before what was said; but who waits or reads does so while the server does not listen.
+            (_, Some(Step::HalfClose | Step::Reset | Step::Vanish)) => self.to_send.is_empty(),
+            (_, Some(_)) => true,
+        }
     }
 
     /// When it can do something, if nothing comes: `None` for never.
@@ -476,7 +480,8 @@ impl Living {
                 let mut rest = &payload[..];
                 for part in 0..fragments {
                     let last = part + 1 == fragments;
-                    let (now, next) = rest.split_at(if last { rest.len() } else { net.rng.usize(0..=rest.len()) });
+                    let (now, next) =
+                        rest.split_at(if last { rest.len() } else { net.rng.usize(0..=rest.len()) });
                     rest = next;
                     append_fragment(kind, part == 0, last, key, now, &mut bytes);
                 }
@@ -599,7 +604,14 @@ fn heard_message(kind: Kind, bytes: Vec<u8>) -> Heard {
     }
 }
 
-fn append_fragment(kind: Kind, first: bool, fin: bool, key: Option<[u8; 4]>, payload: &[u8], out: &mut Vec<u8>) {
+fn append_fragment(
+    kind: Kind,
+    first: bool,
+    fin: bool,
+    key: Option<[u8; 4]>,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) {
     let opcode = match (first, kind) {
         (false, _) => Opcode::Continuation,
         (true, Kind::Text) => Opcode::Text,

@@ -63,10 +63,20 @@ enum After {
 enum Posted {
     Accepted(SimSocket, SocketAddr),
     AcceptFailed,
-    Received { index: u32, buf: Buf, more: bool },
+    Received {
+        index: u32,
+        buf: Buf,
+        more: bool,
+    },
     /// The receive has ended: 0, or an error.
-    ReceiveOver { index: u32, error: i32 },
-    PollOver { index: u32, cancelled: bool },
+    ReceiveOver {
+        index: u32,
+        error: i32,
+    },
+    PollOver {
+        index: u32,
+        cancelled: bool,
+    },
 }
 
 impl SimDriver {
@@ -152,8 +162,9 @@ impl SimDriver {
         net.bells[usize::from(self.me.0)] = false;
         self.fell_short = false;
         let before = self.posted.len();
-        let mut ready: Vec<u32> =
-            (0..self.sockets.len() as u32).filter(|&index| self.sockets[index as usize].is_ready(&net)).collect();
+        let mut ready: Vec<u32> = (0..self.sockets.len() as u32)
+            .filter(|&index| self.sockets[index as usize].is_ready(&net))
+            .collect();
         net.rng.shuffle(&mut ready);
         for index in ready {
             if net.rng.u8(0..4) > 0 || something && self.posted.len() == before {
@@ -431,7 +442,12 @@ impl Driver for SimDriver {
         self.after.push((index, After::Close { reset }));
     }
 
-    fn poll(&mut self, _: &mut Pool, events_max: usize, sink: &mut dyn FnMut(Completion<SimSocket>)) -> usize {
+    fn poll(
+        &mut self,
+        _: &mut Pool,
+        events_max: usize,
+        sink: &mut dyn FnMut(Completion<SimSocket>),
+    ) -> usize {
         let mut events = 0;
         while events < events_max {
             let Some(posted) = self.posted.pop_front() else { break };

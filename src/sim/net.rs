@@ -140,7 +140,8 @@ impl Net {
         let open: Vec<usize> = (0..self.doors.len()).filter(|&door| self.doors[door].open).collect();
         let door = *open.get(self.rng.usize(0..open.len().max(1)))?;
         let small = self.deals(Fault::SmallBuffers);
-        let mut bytes_max = || if small { self.rng.usize(200..4000) } else { self.rng.usize(64 << 10..512 << 10) };
+        let mut bytes_max =
+            || if small { self.rng.usize(200..4000) } else { self.rng.usize(64 << 10..512 << 10) };
         let (up, down) = (Pipe::new(bytes_max()), Pipe::new(bytes_max()));
         self.connections.push(Connection { up, down, cut: false });
         let id = self.connections.len() - 1;
@@ -216,7 +217,11 @@ impl Net {
     }
 
     fn put(&mut self, id: usize, way: Way, what: What) {
-        let delay = if self.deals(Fault::Delay) { Duration::from_micros(self.rng.u64(1..40_000)) } else { Duration::ZERO };
+        let delay = if self.deals(Fault::Delay) {
+            Duration::from_micros(self.rng.u64(1..40_000))
+        } else {
+            Duration::ZERO
+        };
         let due = self.now + delay;
         let pipe = self.pipe(id, way);
         if let What::Bytes(bytes) = &what {

@@ -194,12 +194,16 @@ impl World {
     /// If not; says which client misses what.
     pub fn assert_echoed(&self) {
         let world = self.begun.as_ref().expect("the world has begun");
-        for (number, client) in world.clients.iter().enumerate().filter(|(_, client)| client.script.expects_echo) {
+        for (number, client) in
+            world.clients.iter().enumerate().filter(|(_, client)| client.script.expects_echo)
+        {
             let Report { said, closed, cut, heard, .. } = &client.report;
             for (at, message) in client.report.messages().enumerate() {
                 assert_eq!(
-                    Some(message), said.get(at),
-                    "client {number}: message {at} of {} came back as something else", said.len()
+                    Some(message),
+                    said.get(at),
+                    "client {number}: message {at} of {} came back as something else",
+                    said.len()
                 );
             }
             if *cut || !client.script.polite {
@@ -207,10 +211,18 @@ impl World {
             }
             let echoed = client.report.messages().count();
             let last = heard.last();
-            assert_eq!(echoed, said.len(), "client {number} is polite, but not all its messages came back; last: {last:?}");
+            assert_eq!(
+                echoed,
+                said.len(),
+                "client {number} is polite, but not all its messages came back; last: {last:?}"
+            );
             if let Some(code) = closed {
                 let back = client.report.close_code();
-                assert_eq!(back, Some(Some(*code)), "client {number} said close and expects it back; last: {last:?}");
+                assert_eq!(
+                    back,
+                    Some(Some(*code)),
+                    "client {number} said close and expects it back; last: {last:?}"
+                );
                 assert_eq!(last, Some(&Heard::End), "client {number}: the server hangs up after a close");
             }
         }
@@ -268,7 +280,12 @@ impl World {
 
 impl Begun {
     fn new(
-        rng: &mut fastrand::Rng, shards: u16, config: &Config, routes: &Routes, faults: &Faults, scripts: Vec<Client>,
+        rng: &mut fastrand::Rng,
+        shards: u16,
+        config: &Config,
+        routes: &Routes,
+        faults: &Faults,
+        scripts: Vec<Client>,
     ) -> Self {
         let wires = Wires::new(Net::new(rng.fork(), shards, faults.clone()));
         let shared = Shared::new(shards);
@@ -376,13 +393,20 @@ impl Begun {
         for shard in &mut self.shards {
             let me = shard.tenants.local.mesh.me();
             if shard.driver.asleep.is_some() && !self.wires.get().bells[usize::from(me.0)] {
-                assert!(!shard.tenants.local.mesh.has_mail(), "{me} sleeps, its lanes have mail, and nobody rang");
+                assert!(
+                    !shard.tenants.local.mesh.has_mail(),
+                    "{me} sleeps, its lanes have mail, and nobody rang"
+                );
             }
         }
     }
 
     fn what_is_left(&self) -> String {
-        let mut left = format!("at {:?}; {} connections; ", self.wires.get().now.since(Time::ZERO), self.shared.connections());
+        let mut left = format!(
+            "at {:?}; {} connections; ",
+            self.wires.get().now.since(Time::ZERO),
+            self.shared.connections()
+        );
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.done).take(3) {
             left += &format!("client {number} goes on: {:.600}; ", format!("{client:?}"));
         }
@@ -396,17 +420,15 @@ impl Begun {
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("seed", &self.seed).field("shards", &self.shards_count).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("seed", &self.seed)
+            .field("shards", &self.shards_count)
+            .finish_non_exhaustive()
     }
 }
 
 fn small_config() -> Config {
-    Config {
-        lane_slots: 64,
-        receive_bytes: 256 << 10,
-        outbound_bytes_max: 64 << 20,
-        ..Config::default()
-    }
+    Config { lane_slots: 64, receive_bytes: 256 << 10, outbound_bytes_max: 64 << 20, ..Config::default() }
 }
 
 /// A sleep that only a timer or a wake-up ends.
