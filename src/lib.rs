@@ -30,6 +30,8 @@ pub mod connection;
 
 pub mod server;
 
+pub mod sim;
+
 pub use server::Server;
 
 /// The result of running a server.

@@ -3,6 +3,7 @@
 mod buf;
 mod server;
 mod shard;
+mod sim;
 mod tidy;
 mod topology;
 mod wire;

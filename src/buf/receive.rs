@@ -98,6 +98,32 @@ impl ReceiveBlock {
         unsafe { Buf::part(self.header, start, end - start, end) }
     }
 
+    /// Writes `bytes` behind what was carved before, and makes them a buffer: what a kernel does, for one that is made
+    /// up. Not for a block that a real kernel has.
+    ///
+    /// ```
+    /// # use corewire::buf::{Pool, PoolConfig};
+    /// # let mut pool = Pool::new(&PoolConfig::default())?;
+    /// let mut block = pool.take_receive().unwrap();
+    /// assert_eq!(&block.fill(b"hello")[..], b"hello");
+    /// assert_eq!(block.filled(), 5);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If they are more than the rest of the block.
+    pub fn fill(&mut self, bytes: &[u8]) -> Buf {
+        let start = self.filled();
+        let _ = self.claim(start, bytes.len());
+        // SAFETY: `start` is not behind the block's end (`claim`).
+        let to = unsafe { self.as_mut_ptr().add(start) };
+        // SAFETY: `start..start + bytes.len()` is inside of the block (`claim`) and behind all that was given away, so no
+        // buffer covers it, `bytes` included. Nobody else has the address: who gives it to a kernel answers for that.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: they were written just now, and nothing writes them again.
+        unsafe { self.carve(start, bytes.len()) }
+    }
+
     /// The last piece: the next `len` bytes, with all that is behind them as room. Saves the counting of
     /// [`Self::carve`] and drop.
     ///

@@ -1,9 +1,9 @@
 //! An open connection in its slot: the session, and the link under it.
 
-use super::Message;
 use super::farewell::Farewell;
 use super::link::{Link, Payload};
 use super::session::{Close, CloseReason, ClosedBy, Session};
+use super::{Message, Planted};
 use crate::actor::cell::{Cell, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{Local, Request};
@@ -212,7 +212,11 @@ impl<S: Session> Connection<S> {
     fn leave(&mut self, goodbye: bool, local: &mut Local) -> Next {
         let socket = self.link.socket;
         if let Some(assembly) = self.link.assembly.take() {
-            local.pool.recycle(assembly);
+            if self.link.rules.planted == Some(Planted::Leaked) {
+                std::mem::forget(assembly);
+            } else {
+                local.pool.recycle(assembly);
+            }
         }
         let (outgoing, blocked) = self.link.take_all_outgoing();
         if goodbye {

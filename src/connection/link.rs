@@ -1,7 +1,7 @@
 //! A connection's own state, under its session: the protocol, what waits to go out, what waits to be read.
 
-use super::Rules;
 use super::session::Close;
+use super::{Planted, Rules};
 use crate::actor::local::{Local, Request};
 use crate::actor::{ActorId, SendError};
 use crate::buf::{Buf, Exhausted};
@@ -186,6 +186,9 @@ impl Link {
     /// The kernel did not take all of it. Nothing more is sent or read until it does.
     pub(crate) fn block(&mut self, mut rest: Box<Outgoing>, local: &mut Local) {
         debug_assert!(self.outgoing.is_none(), "nothing is queued between a send and its answer");
+        if self.rules.planted == Some(Planted::RestLost) {
+            rest.clear(&mut local.pool);
+        }
         if rest.leave_receive_blocks(&mut local.pool).is_err() {
             local.memory_is_short();
         }
@@ -229,7 +232,11 @@ impl Link {
     pub(crate) fn hold(&mut self, bytes: Buf, local: &mut Local, me: ActorId) -> Result<(), Exhausted> {
         let own = local.pool.copy(&bytes)?;
         local.pool.recycle(bytes);
-        self.held.get_or_insert_default().push_back(own);
+        let held = self.held.get_or_insert_default();
+        match self.rules.planted {
+            Some(Planted::Overtaken) => held.push_front(own),
+            _ => held.push_back(own),
+        }
         self.stop_reading(local);
         if !self.state.blocked && self.is_ahead() {
             local.want_sent(me.slot); // then it goes on
@@ -291,6 +298,9 @@ impl Link {
     pub(crate) fn resume_reading(&mut self, local: &mut Local) {
         if self.state.reading_stopped && !self.must_hold() && self.held.is_none() {
             self.state.reading_stopped = false;
+            if self.rules.planted == Some(Planted::NotResumed) {
+                return;
+            }
             local.requests.push(Request::Resume(self.socket));
         }
     }

@@ -27,6 +27,8 @@ pub(crate) use cell::Connection;
 pub use client::{Client, Stream};
 pub use handshake::Upgrade;
 pub use message::{Message, Text};
+#[doc(hidden)]
+pub use rules::Planted;
 pub use rules::Rules;
 pub use session::{Close, CloseReason, ClosedBy, Session};
 pub use ticket::Ticket;

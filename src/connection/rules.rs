@@ -20,6 +20,25 @@ pub struct Rules {
     pub close_timeout: Duration,
     /// Bytes that may wait for a client that does not read. A single message may be larger if nothing else waits.
     pub send_queue_bytes_max: usize,
+    /// A mistake made on purpose, for the test that the simulator finds it. Looked at only on rare paths.
+    #[doc(hidden)]
+    pub planted: Option<Planted>,
+}
+
+/// Mistakes that can be planted, each a real one that somebody could make.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// The rest of a short send is lost.
+    RestLost,
+    /// Reading is not resumed after the queue has drained.
+    NotResumed,
+    /// Bytes that come after a pause are read before those that wait.
+    Overtaken,
+    /// The block of a message that is cut off does not come home.
+    Leaked,
+    /// A lane is published, and the shard that sleeps is not rung.
+    NotRung,
 }
 
 impl Default for Rules {
@@ -33,6 +52,7 @@ impl Default for Rules {
             ping_interval: Duration::from_secs(25),
             close_timeout: Duration::from_secs(2),
             send_queue_bytes_max: 1 << 20,
+            planted: None,
         }
     }
 }

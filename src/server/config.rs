@@ -3,7 +3,7 @@
 use crate::actor::local::Bounds;
 use crate::buf::PoolConfig;
 use crate::connection::Rules;
-use crate::shard::Pace;
+use crate::shard::{Pace, SLEEP_MAX};
 use crate::topology::Policy;
 use std::fmt;
 use std::time::Duration;
@@ -95,7 +95,7 @@ impl Config {
     }
 
     pub(crate) fn pace(&self) -> Pace {
-        Pace { events_max: self.batch.max(1) as usize, busy_poll: self.busy_poll }
+        Pace { events_max: self.batch.max(1) as usize, busy_poll: self.busy_poll, sleep_max: SLEEP_MAX }
     }
 
     pub(crate) fn bounds(&self) -> Bounds {

@@ -7,8 +7,8 @@ use crate::actor::ActorId;
 use crate::actor::envelope::{Envelope, What};
 use crate::actor::local::{Local, Request};
 use crate::buf::Pool;
-use crate::connection::Rules;
 use crate::connection::handshake::{Doorman, Handshake};
+use crate::connection::{Planted, Rules};
 use crate::ring::parcel::Parcel;
 use crate::shard::{Completion, Driver, Sent, ShardId, Tenants, Time};
 use crate::sync::Arc;
@@ -266,7 +266,12 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             self.shared.remove_connections(self.me(), gone);
         }
         metrics::publish(&self.local.counters, &self.public().figures);
-        self.local.mesh.publish(|shard| driver.ring(shard));
+        let rings = self.rules.planted != Some(Planted::NotRung);
+        self.local.mesh.publish(|shard| {
+            if rings {
+                driver.ring(shard);
+            }
+        });
     }
 
     fn sent(&mut self, Sent { slot, outgoing, error }: Sent) {
@@ -296,9 +301,9 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     }
 
     fn disarm(&mut self, unrung: bool) {
+        let unrung = self.local.mesh.disarm() && unrung;
         let lost = unrung && (self.local.mesh.has_mail() || self.local.outside().is_set());
         self.local.counters.wakes_lost += u64::from(lost);
-        self.local.mesh.disarm();
         self.local.heartbeat.set_sleeping(false);
     }
 

@@ -78,7 +78,7 @@ pub(super) fn lose(blocks: u64, figures: &[AtomicU64; FIGURES]) {
     figures[BLOCKS_LOST].store(blocks, Ordering::Relaxed);
 }
 
-pub(super) fn read(shared: &Shared) -> Stats {
+pub(crate) fn read(shared: &Shared) -> Stats {
     let sum = |at: usize| shared.shards.iter().map(|shard| shard.figures[at].load(Ordering::Relaxed)).sum();
     Stats {
         connections: shared.connections(),

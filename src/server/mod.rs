@@ -15,7 +15,7 @@ mod config;
 mod error;
 pub(crate) mod house;
 mod listen;
-mod metrics;
+pub(crate) mod metrics;
 pub(crate) mod route;
 pub(crate) mod shared;
 

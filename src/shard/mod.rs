@@ -44,6 +44,8 @@ pub struct Pace {
     pub events_max: usize,
     /// How long to look for work before sleeping (`--busy-poll`).
     pub busy_poll: Duration,
+    /// The longest sleep: [`SLEEP_MAX`], but where lost wake-ups are to be seen rather than survived.
+    pub sleep_max: Duration,
 }
 
 /// Those who live on a shard: what the turn calls, in this order.
@@ -111,6 +113,19 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
 
     /// One turn: lanes, completions, mailboxes, timers, flush, one enter.
     pub fn turn(&mut self) -> Turn {
+        let (busy, until) = self.work();
+        self.driver.enter(self.tenants.pool(), until);
+        self.settle(until);
+        match (busy, until) {
+            (_, Some(_)) => Turn::Slept,
+            (true, None) => Turn::Busy,
+            (false, None) => Turn::Spun,
+        }
+    }
+
+    /// A turn up to its enter: whether anything happened, and until when it may sleep. The simulator has other shards
+    /// turn between this and [`Self::settle`], as they do while a real one sleeps.
+    pub(crate) fn work(&mut self) -> (bool, Option<Time>) {
         let Self { driver, tenants, pace, .. } = self;
         let now = driver.now();
         tenants.begin(now);
@@ -138,21 +153,21 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
         }
         let spinning = now.since(self.busy_at) < pace.busy_poll;
         let mut until = None;
-        let latest = now + SLEEP_MAX;
         if !(tenants.is_busy() || driver.has_completions() || spinning) && tenants.arm() {
+            let latest = now + pace.sleep_max;
             until = Some(tenants.next_timer().map_or(latest, |timer| timer.min(latest)));
         }
-        driver.enter(tenants.pool(), until);
-        if until.is_some() {
-            tenants.disarm(driver.now() >= latest && !driver.has_completions());
+        (busy, until)
+    }
+
+    /// A turn's end, after its enter.
+    pub(crate) fn settle(&mut self, slept: Option<Time>) {
+        let Self { driver, tenants, .. } = self;
+        if let Some(until) = slept {
+            tenants.disarm(driver.now() >= until && !driver.has_completions());
         }
         while let Some(sent) = driver.next_sent() {
             tenants.sent(sent);
-        }
-        match (busy, until) {
-            (_, Some(_)) => Turn::Slept,
-            (true, None) => Turn::Busy,
-            (false, None) => Turn::Spun,
         }
     }
 }

@@ -1,0 +1,497 @@
+//! `Driver` on a made-up kernel: it shows everything that the real one may, as often as the seed says.
+
+use super::fault::Fault;
+use super::net::{End, Net, SimSocket, Way, Wires};
+use crate::buf::{Buf, Pool, ReceiveBlock};
+use crate::shard::{Completion, Driver, Outgoing, Sent, ShardId, Slot, SocketEvent, SocketId, Time};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One shard's made-up kernel.
+pub(super) struct SimDriver {
+    wires: Wires,
+    me: ShardId,
+    now: Time,
+    sockets: Vec<Entry>,
+    free: Vec<u32>,
+    /// Sockets whose receive ended for want of blocks.
+    starved: VecDeque<u32>,
+    /// Blocks lent to the kernel.
+    blocks: VecDeque<ReceiveBlock>,
+    blocks_max: usize,
+    /// Whether a block is filled piece by piece, or one receive takes a whole one.
+    incremental: bool,
+    sends: Vec<(u32, Slot, Box<Outgoing>)>,
+    sent: VecDeque<Sent>,
+    after: Vec<(u32, After)>,
+    rings: Vec<ShardId>,
+    /// Posted by the kernel, not polled yet.
+    posted: VecDeque<Posted>,
+    accepting: bool,
+    /// A send of the last enter fell short: that is a completion too.
+    fell_short: bool,
+    /// Until when it sleeps.
+    pub(super) asleep: Option<Time>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    socket: Option<SimSocket>,
+    slot: Slot,
+    /// What the driver knows: as the real one's.
+    receiving: bool,
+    paused: bool,
+    ended: bool,
+    polling: bool,
+    closing: bool,
+    /// What the kernel has: requests that are armed, and a cancel of them.
+    receive_armed: bool,
+    poll_armed: bool,
+    cancelled: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum After {
+    Shutdown,
+    Close { reset: bool },
+}
+
+/// What the kernel posted.
+#[derive(Debug)]
+enum Posted {
+    Accepted(SimSocket, SocketAddr),
+    AcceptFailed,
+    Received {
+        index: u32,
+        buf: Buf,
+        more: bool,
+    },
+    /// The receive has ended: 0, or an error.
+    ReceiveOver {
+        index: u32,
+        error: i32,
+    },
+    PollOver {
+        index: u32,
+        cancelled: bool,
+    },
+}
+
+impl SimDriver {
+    pub(super) fn new(wires: Wires, me: ShardId, incremental: bool) -> Self {
+        Self {
+            wires,
+            me,
+            now: Time::ZERO,
+            sockets: Vec::new(),
+            free: Vec::new(),
+            starved: VecDeque::new(),
+            blocks: VecDeque::new(),
+            blocks_max: 32,
+            incremental,
+            sends: Vec::new(),
+            sent: VecDeque::new(),
+            after: Vec::new(),
+            rings: Vec::new(),
+            posted: VecDeque::new(),
+            accepting: false,
+            fell_short: false,
+            asleep: None,
+        }
+    }
+
+    /// Whether a sleep would end, or an enter would find something.
+    pub(super) fn has_news(&self) -> bool {
+        let net = self.wires.get();
+        self.fell_short
+            || !self.posted.is_empty()
+            || net.bells[usize::from(self.me.0)]
+            || self.accepting && !net.doors[usize::from(self.me.0)].queue.is_empty()
+            || self.sockets.iter().any(|entry| entry.is_ready(&net))
+    }
+
+    /// Ends the sleep.
+    pub(super) fn wake(&mut self) {
+        self.asleep = None;
+        self.run_kernel(true);
+        self.now = self.wires.get().now;
+    }
+
+    /// Hands over what is queued. Sends are tried here.
+    fn submit(&mut self, pool: &mut Pool) {
+        let wires = self.wires.clone();
+        for (index, slot, mut outgoing) in std::mem::take(&mut self.sends) {
+            let mut net = wires.get();
+            let id = self.sockets[index as usize].id();
+            let error = if net.is_broken(id, Way::Down) {
+                Some(io::Error::from_raw_os_error(libc::EPIPE))
+            } else {
+                let taken = send(&mut net, id, &outgoing);
+                outgoing.consume(taken, pool);
+                None
+            };
+            self.fell_short |= error.is_some() || !outgoing.is_empty();
+            self.sent.push_back(Sent { slot, outgoing, error });
+        }
+        for (index, after) in std::mem::take(&mut self.after) {
+            match after {
+                After::Shutdown => {
+                    let id = self.sockets[index as usize].id();
+                    wires.get().finish(id, Way::Down);
+                }
+                After::Close { reset } => {
+                    if reset {
+                        let id = self.sockets[index as usize].id();
+                        wires.get().server_closes(id, true);
+                    }
+                    self.release(index);
+                }
+            }
+        }
+        for shard in self.rings.drain(..) {
+            wires.get().bells[usize::from(shard.0)] = true;
+        }
+    }
+
+    /// The kernel's work: posts completions, not all that it could at once. `something`: at least one, if it can.
+    fn run_kernel(&mut self, something: bool) {
+        let wires = self.wires.clone();
+        let mut net = wires.get();
+        net.bells[usize::from(self.me.0)] = false;
+        self.fell_short = false;
+        let before = self.posted.len();
+        let mut ready: Vec<u32> = (0..self.sockets.len() as u32)
+            .filter(|&index| self.sockets[index as usize].is_ready(&net))
+            .collect();
+        net.rng.shuffle(&mut ready);
+        for index in ready {
+            if net.rng.u8(0..4) > 0 || something && self.posted.len() == before {
+                self.run_socket(index, &mut net);
+            }
+        }
+        while self.accepting
+            && let Some(id) = net.doors[usize::from(self.me.0)].queue.pop_front()
+        {
+            if net.deals(Fault::AcceptFailure) {
+                net.doors[usize::from(self.me.0)].queue.push_front(id);
+                self.accepting = false;
+                self.posted.push_back(Posted::AcceptFailed);
+                break;
+            }
+            let peer = SocketAddr::from(([10, 0, (id >> 8) as u8, id as u8], 50_000));
+            self.posted.push_back(Posted::Accepted(SimSocket::new(id, wires.clone()), peer));
+            if net.rng.bool() {
+                break; // the others another time
+            }
+        }
+    }
+
+    fn run_socket(&mut self, index: u32, net: &mut Net) {
+        let entry = &self.sockets[index as usize];
+        let id = entry.id();
+        if entry.cancelled {
+            if entry.receive_armed {
+                if net.connections[id].up.is_readable() && net.deals(Fault::LateData) {
+                    self.receive(index, id, net);
+                }
+                if std::mem::take(&mut self.sockets[index as usize].receive_armed) {
+                    self.posted.push_back(Posted::ReceiveOver { index, error: libc::ECANCELED });
+                }
+            }
+            let entry = &mut self.sockets[index as usize];
+            entry.cancelled = false;
+            if std::mem::take(&mut entry.poll_armed) {
+                self.posted.push_back(Posted::PollOver { index, cancelled: true });
+            }
+            return;
+        }
+        if entry.receive_armed && net.connections[id].up.is_readable() {
+            self.receive(index, id, net);
+        }
+        let entry = &mut self.sockets[index as usize];
+        if entry.poll_armed && entry.is_writable(net) {
+            entry.poll_armed = false;
+            self.posted.push_back(Posted::PollOver { index, cancelled: false });
+        }
+    }
+
+    /// A multishot receive that is armed and has something: one completion or several.
+    fn receive(&mut self, index: u32, id: usize, net: &mut Net) {
+        loop {
+            let arrived = net.connections[id].up.arrived.len();
+            if arrived == 0 {
+                let error = match net.connections[id].up.end {
+                    None => return, // still armed
+                    Some(End::Fin) => 0,
+                    Some(End::Reset) => libc::ECONNRESET,
+                };
+                self.sockets[index as usize].receive_armed = false;
+                self.posted.push_back(Posted::ReceiveOver { index, error });
+                return;
+            }
+            if self.blocks.is_empty() || net.deals(Fault::NoBuffers) {
+                self.sockets[index as usize].receive_armed = false;
+                self.posted.push_back(Posted::ReceiveOver { index, error: libc::ENOBUFS });
+                return;
+            }
+            let block = &mut self.blocks[0];
+            let room = block.len() - block.filled();
+            let most = arrived.min(room);
+            let bytes = if net.deals(Fault::Split) { net.rng.usize(1..=most) } else { most };
+            let bytes: Vec<u8> = net.connections[id].up.arrived.drain(..bytes).collect();
+            let buf = block.fill(&bytes);
+            if !self.incremental || bytes.len() == room {
+                self.blocks.pop_front();
+            }
+            let more = !net.deals(Fault::EndedMultishot);
+            self.posted.push_back(Posted::Received { index, buf, more });
+            if !more {
+                self.sockets[index as usize].receive_armed = false;
+                return;
+            }
+            if net.rng.bool() {
+                return; // the rest another time
+            }
+        }
+    }
+
+    fn arm_receive(&mut self, index: u32) {
+        let entry = &mut self.sockets[index as usize];
+        if entry.socket.is_none() || entry.receiving || entry.paused || entry.ended || entry.closing {
+            return;
+        }
+        entry.receiving = true;
+        entry.receive_armed = true;
+    }
+
+    fn release(&mut self, index: u32) {
+        let entry = &mut self.sockets[index as usize];
+        if entry.closing && !entry.receiving && !entry.polling {
+            *entry = Entry::default(); // drops the socket, which closes it
+            self.free.push(index);
+        }
+    }
+
+    /// As the real driver takes a completion.
+    fn complete(&mut self, posted: Posted) -> Option<Completion<SimSocket>> {
+        let (index, event) = match posted {
+            Posted::Accepted(socket, peer) => return Some(Completion::Accepted(socket, peer)),
+            Posted::AcceptFailed => {
+                return Some(Completion::AcceptFailed(io::Error::from_raw_os_error(libc::EMFILE)));
+            }
+            Posted::Received { index, buf, more } => {
+                self.sockets[index as usize].receiving &= more;
+                if !self.sockets[index as usize].closing {
+                    self.arm_receive(index);
+                }
+                (index, Some(SocketEvent::Received(buf)))
+            }
+            Posted::ReceiveOver { index, error } => {
+                let entry = &mut self.sockets[index as usize];
+                entry.receiving = false;
+                let closing = entry.closing;
+                let event = match error {
+                    libc::ECANCELED => {
+                        self.arm_receive(index); // resumed meanwhile
+                        None
+                    }
+                    libc::ENOBUFS => {
+                        if !closing {
+                            self.starved.push_back(index);
+                        }
+                        None
+                    }
+                    0 => {
+                        entry.ended = true;
+                        Some(SocketEvent::Ended)
+                    }
+                    error => {
+                        entry.ended = true;
+                        Some(SocketEvent::Failed(io::Error::from_raw_os_error(error)))
+                    }
+                };
+                (index, event)
+            }
+            Posted::PollOver { index, cancelled } => {
+                let entry = &mut self.sockets[index as usize];
+                entry.polling = false;
+                if cancelled && !entry.closing {
+                    self.wait_writable(SocketId(index)); // the cancel was meant for the receive
+                    return None;
+                }
+                (index, Some(SocketEvent::Writable))
+            }
+        };
+        let entry = &self.sockets[index as usize];
+        if entry.closing {
+            self.release(index);
+            return None;
+        }
+        let slot = entry.slot;
+        event.map(|event| Completion::Socket(slot, event))
+    }
+}
+
+/// Tries to send, and says how many bytes were taken.
+fn send(net: &mut Net, id: usize, outgoing: &Outgoing) -> usize {
+    if net.deals(Fault::RefusedSend) {
+        return 0;
+    }
+    let room = net.connections[id].down.room().min(outgoing.bytes());
+    let most = if room > 0 && net.deals(Fault::ShortSend) { net.rng.usize(0..room) } else { room };
+    let mut taken = 0;
+    for slice in outgoing.slices() {
+        let piece = &slice[..slice.len().min(most - taken)];
+        taken += net.write(id, Way::Down, piece);
+    }
+    taken
+}
+
+impl Entry {
+    fn id(&self) -> usize {
+        self.socket.as_ref().expect("a socket is there until it is released").id
+    }
+
+    fn is_writable(&self, net: &Net) -> bool {
+        net.connections[self.id()].down.is_writable() || net.is_broken(self.id(), Way::Down)
+    }
+
+    /// Whether the kernel has something to post for it.
+    fn is_ready(&self, net: &Net) -> bool {
+        self.socket.is_some()
+            && (self.cancelled
+                || self.receive_armed && net.connections[self.id()].up.is_readable()
+                || self.poll_armed && self.is_writable(net))
+    }
+}
+
+impl Driver for SimDriver {
+    type Socket = SimSocket;
+
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn accept(&mut self, on: bool) {
+        let wires = self.wires.clone();
+        let mut net = wires.get();
+        let door = &mut net.doors[usize::from(self.me.0)];
+        if on {
+            door.open = true;
+            self.accepting = true;
+            return;
+        }
+        door.open = false;
+        self.accepting = false;
+        for id in std::mem::take(&mut door.queue) {
+            net.server_closes(id, true); // nobody will
+        }
+    }
+
+    fn attach(&mut self, socket: SimSocket, slot: Slot) -> SocketId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.sockets.push(Entry::default());
+            self.sockets.len() as u32 - 1
+        });
+        self.sockets[index as usize] = Entry { socket: Some(socket), slot, ..Entry::default() };
+        self.arm_receive(index);
+        SocketId(index)
+    }
+
+    fn pause(&mut self, SocketId(index): SocketId) {
+        let entry = &mut self.sockets[index as usize];
+        if !entry.paused && !entry.closing {
+            entry.paused = true;
+            entry.cancelled |= entry.receive_armed;
+        }
+    }
+
+    fn resume(&mut self, SocketId(index): SocketId) {
+        self.sockets[index as usize].paused = false;
+        self.arm_receive(index);
+    }
+
+    fn send(&mut self, SocketId(index): SocketId, outgoing: Box<Outgoing>) {
+        assert!(!outgoing.is_empty(), "nothing to send is not sent");
+        assert!(self.sends.iter().all(|send| send.0 != index), "one send a socket and turn");
+        let entry = &self.sockets[index as usize];
+        assert!(!entry.closing, "a socket that was let go is not sent to");
+        assert!(!entry.polling, "while a rest waits to be writable, nothing is sent");
+        self.sends.push((index, entry.slot, outgoing));
+    }
+
+    fn wait_writable(&mut self, SocketId(index): SocketId) {
+        let entry = &mut self.sockets[index as usize];
+        if !entry.polling && !entry.closing {
+            entry.polling = true;
+            entry.poll_armed = true;
+        }
+    }
+
+    fn shutdown_write(&mut self, SocketId(index): SocketId) {
+        self.after.push((index, After::Shutdown));
+    }
+
+    fn close(&mut self, SocketId(index): SocketId, reset: bool) {
+        let entry = &mut self.sockets[index as usize];
+        assert!(entry.socket.is_some() && !entry.closing, "a socket is closed once");
+        entry.closing = true;
+        entry.cancelled |= entry.receive_armed || entry.poll_armed;
+        self.after.push((index, After::Close { reset }));
+    }
+
+    fn poll(
+        &mut self,
+        _: &mut Pool,
+        events_max: usize,
+        sink: &mut dyn FnMut(Completion<SimSocket>),
+    ) -> usize {
+        let mut events = 0;
+        while events < events_max {
+            let Some(posted) = self.posted.pop_front() else { break };
+            if let Some(completion) = self.complete(posted) {
+                sink(completion);
+                events += 1;
+            }
+        }
+        events
+    }
+
+    fn has_completions(&mut self) -> bool {
+        !self.posted.is_empty()
+    }
+
+    fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {
+        pool.reclaim();
+        while self.blocks.len() < self.blocks_max
+            && let Some(block) = pool.take_receive()
+        {
+            self.blocks.push_back(block);
+        }
+        while !self.starved.is_empty() && !self.blocks.is_empty() {
+            let index = self.starved.pop_front().expect("it is not empty");
+            self.arm_receive(index);
+        }
+        self.submit(pool);
+        self.asleep = until;
+        if until.is_none() {
+            self.run_kernel(false);
+        }
+        let mut net = self.wires.get();
+        net.now = net.now + ENTER; // so that a shard that looks for work sees the time pass
+        self.now = net.now;
+    }
+
+    fn next_sent(&mut self) -> Option<Sent> {
+        self.sent.pop_front()
+    }
+
+    fn ring(&mut self, shard: ShardId) {
+        self.rings.push(shard);
+    }
+}
+
+/// What a call into the kernel costs.
+const ENTER: Duration = Duration::from_micros(1);

@@ -1,0 +1,105 @@
+//! Every message comes back once and in order, whatever the kernel and the network do.
+
+use corewire::prelude::*;
+use corewire::sim::{self, Client, Fault, Faults, Heard, World};
+use std::time::Duration;
+
+pub(super) struct Echo;
+impl Session for Echo {
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        Ok(cx.client().send(message)?)
+    }
+}
+
+/// An echo that now and then wants to hear nothing for a while.
+pub(super) struct Talk {
+    heard: u32,
+}
+
+/// Enough of a rest.
+struct GoOn;
+
+impl Talk {
+    pub(super) fn new() -> Self {
+        Self { heard: 0 }
+    }
+}
+
+impl Session for Talk {
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        self.heard += 1;
+        if self.heard.is_multiple_of(3) {
+            cx.client().pause();
+            let me = cx.address();
+            cx.after(Duration::from_millis(5), me, GoOn).expect("a shard has timers left");
+        }
+        Ok(cx.client().send(message)?)
+    }
+}
+
+impl Handler<GoOn> for Talk {
+    fn handle(&mut self, _: GoOn, cx: &mut Context<Self>) {
+        cx.client().resume();
+    }
+}
+
+#[test]
+fn a_session_that_pauses_hears_everything_in_order() {
+    sim::check(0..200, |world| {
+        let faults = Faults::swarm(world.seed());
+        check(world.at("/", |_: &Upgrade| Ok(Talk::new())), faults);
+    });
+}
+
+#[test]
+fn without_faults_every_message_comes_back() {
+    sim::check(0..20, |world| check_echo(world, Faults::none()));
+}
+
+#[test]
+fn with_each_fault_alone_every_message_comes_back() {
+    for fault in Fault::ALL {
+        eprintln!("{fault:?}"); // seen if it fails
+        let rate = if fault == Fault::Cut { 0.01 } else { 0.3 };
+        sim::check(0..20, |world| check_echo(world, Faults::none().with(fault, rate)));
+    }
+}
+
+#[test]
+fn with_any_faults_together_every_message_comes_back() {
+    sim::check(seeds(), |world| {
+        let faults = Faults::swarm(world.seed());
+        check_echo(world, faults);
+    });
+}
+
+/// 1,000 seeds, or as many as `SEEDS` says.
+fn seeds() -> std::ops::Range<u64> {
+    0..std::env::var("SEEDS").map_or(1000, |seeds| seeds.parse().expect("SEEDS is a number"))
+}
+
+fn check_echo(world: World, faults: Faults) {
+    check(world.at("/", |_: &Upgrade| Ok(Echo)), faults);
+}
+
+fn check(world: World, faults: Faults) {
+    let shards = world.seed() as u16 % 4 + 1;
+    let mut world = world.shards(shards).clients(10).faults(faults);
+    // Who reads byte by byte is not heard for a while, and takes its time to the end.
+    world = world.configure(|config| {
+        config.rules.idle_timeout = Duration::from_secs(1800);
+        config.rules.close_timeout = Duration::from_secs(600);
+    });
+    world.run_until_quiet(7_200_000);
+    world.assert_echoed();
+    world.shut_down();
+}
+
+#[test]
+fn the_closing_handshake_waits_for_no_timer() {
+    let mut world = World::new(0).at("/", |_: &Upgrade| Ok(Echo));
+    let ann = world.client(Client::at("/").text("hello").until_heard(1).close(1000));
+    world.run_until_quiet(10);
+    assert_eq!(world.report(ann).heard.last(), Some(&Heard::End));
+    world.shut_down();
+}

@@ -1,0 +1,4 @@
+//! The whole server in made-up worlds.
+
+mod echo;
+mod planted;
