@@ -136,6 +136,10 @@ impl<K> Wheel<K> {
             let before = entries.len();
             due.extend(entries.extract_if(.., |entry| entry.due_ms <= now_ms).map(|entry| entry.key));
             self.len -= before - entries.len();
+            // What a burst has left behind in 4,096 slots would add up.
+            if entries.len() < entries.capacity() / 4 {
+                entries.shrink_to(KEPT.max(entries.len()));
+            }
             match entries.iter().map(|entry| entry.due_ms).min() {
                 Some(next_ms) => *first_ms = next_ms,
                 None => self.occupied[index / 64] &= !(1 << (index % 64)),
@@ -201,5 +205,7 @@ fn slot_of(ms: u64) -> usize {
     ms as usize & (SLOTS - 1)
 }
 
+/// Keys that a slot has room for without asking for memory, once it has held as many.
+const KEPT: usize = 8;
 const SLOTS: usize = 4096;
 const _: () = assert!(SLOTS.is_power_of_two()); // a slot is found by mask

@@ -108,8 +108,7 @@ impl Session for Echo {
 /// The echo example as a process of its own.
 pub(super) struct Process {
     child: Child,
-    /// Kept open, since the server goes on talking.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     pub(super) address: SocketAddr,
 }
 
@@ -137,7 +136,7 @@ impl Process {
         let Some(address) = address else {
             panic!("the server said {line:?}, and ended: {:?}", child.wait())
         };
-        Self { child, _stdout: stdout, address }
+        Self { child, stdout, address }
     }
 
     pub(super) fn client(&self) -> Client {
@@ -163,6 +162,15 @@ impl Process {
         let ticks = |at: usize| after_name.split_whitespace().nth(at).and_then(|n| n.parse::<u64>().ok());
         let (user, system) = (ticks(11).expect("utime"), ticks(12).expect("stime"));
         Duration::from_millis((user + system) * 10) // USER_HZ is 100
+    }
+
+    /// Waits until it says that nobody is connected; it says how many are every five seconds.
+    pub(super) fn wait_until_idle(&mut self) {
+        wait_until("nobody is connected", || {
+            let mut line = String::new();
+            self.stdout.read_line(&mut line).expect("it runs");
+            line.starts_with("Active: 0,")
+        });
     }
 
     pub(super) fn signal(&self, name: &str) {

@@ -9,6 +9,7 @@
 
 mod attacks;
 mod basics;
+mod crowd;
 mod harness;
 mod http;
 mod park;

@@ -1,6 +1,6 @@
 //! Clients that do not read what they are sent, and sessions that say when.
 
-use super::attacks::flood;
+use super::attacks::{HELD_BYTES_MAX, OVERHEAD_BYTES, flood};
 use super::harness::{Local, Process, Said, alone, frame, wait_until};
 use corewire::actor::SendError;
 use corewire::prelude::*;
@@ -32,8 +32,8 @@ fn a_hundred_clients_that_send_and_never_read_are_not_read_from_and_cost_little(
     }
     let _held: Vec<_> = attackers.into_iter().map(|attacker| attacker.join().expect("no panic")).collect();
     let grown = server.memory_bytes().saturating_sub(before);
-    // Each may have a quarter of its queue answered and a read more waiting; their common quota is 256 MiB a shard.
-    assert!(grown < 100 << 20, "{grown} bytes more for 100 clients that do not read");
+    let bound = 100 * HELD_BYTES_MAX + OVERHEAD_BYTES;
+    assert!(grown < bound, "{grown} bytes more for 100 clients that do not read");
     bystander.check_echo("after");
 }
 

@@ -679,31 +679,10 @@ impl UringDriver {
 impl Drop for UringDriver {
     fn drop(&mut self) {
         // The kernel may write into the lent blocks as long as a receive is with it.
-        let receiving = self.take_back_receives();
+        let receiving = self.sockets.iter().any(|entry| entry.state.receiving);
         if receiving || self.ring.submitter().unregister_buf_ring(GROUP).is_err() {
             self.receive.leak();
         }
-    }
-}
-
-impl UringDriver {
-    /// Cancels every receive and waits, not for long, until the kernel has let go. Returns whether it has not.
-    fn take_back_receives(&mut self) -> bool {
-        let receiving = |driver: &Self| driver.sockets.iter().any(|entry| entry.state.receiving);
-        for index in 0..self.sockets.len() {
-            self.close(SocketId(index as u32), false); // those that the owner has closed are cancelled already
-        }
-        let until = Time::ZERO + self.epoch.elapsed() + CANCEL_MAX;
-        while receiving(self) && Time::ZERO + self.epoch.elapsed() < until {
-            self.wait(until);
-            self.harvest();
-            while let Some((data, result, flags)) = self.pending.pop_front() {
-                if op_of(data) == OP_RECEIVE {
-                    drop(self.received(index_of(data), result, flags)); // what came is for nobody
-                }
-            }
-        }
-        receiving(self)
     }
 }
 
@@ -758,8 +737,6 @@ const OP_CANCEL: u8 = 7;
 
 /// `IORING_ENTER_GETEVENTS` of linux/io_uring.h.
 const ENTER_GETEVENTS: u32 = 1;
-/// Cancelling takes microseconds; this is for a machine that is very busy.
-const CANCEL_MAX: Duration = Duration::from_secs(1);
 /// Pieces in one send; the kernel's own bound. What is beyond goes in another.
 const PIECES_MAX: usize = 1024;
 const IOVECS: usize = 4096;
