@@ -2,3 +2,4 @@
 
 mod echo;
 mod planted;
+mod sessions;
