@@ -66,6 +66,8 @@ pub(crate) struct Local {
     ready: VecDeque<u32>,
     /// Slots that may have something to send.
     dirty: Vec<u32>,
+    /// What could not be delivered and goes back.
+    returns: VecDeque<Envelope>,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
     wheel: Wheel<Due>,
@@ -139,6 +141,7 @@ impl Local {
             bounds,
             ready: VecDeque::new(),
             dirty: Vec::new(),
+            returns: VecDeque::new(),
             shard_mail: VecDeque::new(),
             wheel: Wheel::new(),
             due: Vec::new(),
@@ -278,7 +281,7 @@ impl Local {
         self.drop_cell(cell);
     }
 
-    /// What still waits is for nobody. Senders on other shards are told.
+    /// What still waits is for nobody. Its senders are told.
     fn refuse_mail(&mut self, slot: u32) {
         let mut mailbox = std::mem::replace(&mut self.slots[slot as usize].mailbox, Mailbox::EMPTY);
         while let Some(envelope) = self.mail.pop(&mut mailbox) {
@@ -384,25 +387,41 @@ impl Local {
         let mut back = Vec::new();
         mesh.drain_back(|_, envelope| back.push(envelope));
         for envelope in back {
-            self.counters.returned += 1;
             self.take_back(envelope);
         }
         for (envelope, reason) in refused {
             self.turn_back(envelope, reason);
         }
+        self.return_mail();
     }
 
-    /// Sends an envelope back to a sender on another shard. A sender on this one has had its answer.
+    /// Notes that an envelope goes back to its sender. Not at once: the sender may be running, or the way back full.
     fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
         self.counters.refused += 1;
-        let Some(sender) = envelope.from.filter(|sender| sender.shard != self.me) else { return };
-        // The way back has room for what came by the lane, but not for what left a mailbox later; then it is counted only.
-        let back = Envelope { what: What::Returned(reason), ..envelope };
-        let _ = self.mesh.send_back(sender.shard, back);
+        if envelope.from.is_some() {
+            self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope });
+        }
+    }
+
+    /// Sends back what goes back. What finds the way full waits here, and since nothing is taken from a lane whose way
+    /// back is full, no more waits than mailboxes held.
+    fn return_mail(&mut self) {
+        for _ in 0..self.returns.len() {
+            let Some(envelope) = self.returns.pop_front() else { return };
+            match envelope.from {
+                Some(sender) if sender.shard != self.me => {
+                    if let Err(PushError::Full(envelope)) = self.mesh.send_back(sender.shard, envelope) {
+                        self.returns.push_back(envelope);
+                    }
+                }
+                _ => self.take_back(envelope),
+            }
+        }
     }
 
     fn take_back(&mut self, envelope: Envelope) {
         let (Some(sender), What::Returned(reason)) = (envelope.from, envelope.what) else { return };
+        self.counters.returned += 1;
         if self.has_room(sender) != Err(Refused::Gone) {
             let returned = Returned::new(envelope.to, reason, envelope.parcel);
             self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
@@ -436,7 +455,11 @@ impl Local {
     /// Whether something waits in a mailbox or to be sent, or for the answer to a send: that comes with this turn's
     /// enter, and no completion would end a sleep for it.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || !self.dirty.is_empty() || !self.shard_mail.is_empty() || self.awaits_sent
+        !self.ready.is_empty()
+            || !self.dirty.is_empty()
+            || !self.returns.is_empty()
+            || !self.shard_mail.is_empty()
+            || self.awaits_sent
     }
 
     // ---- timers ----
