@@ -59,6 +59,8 @@ pub(crate) struct Local {
     bounds: Bounds,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Left by connections whose sockets the driver still has: their completions carry these numbers.
+    vacated: Vec<u32>,
     actors_made: u64,
     connections: u32,
     mail: MailStore,
@@ -135,6 +137,7 @@ impl Local {
             heartbeat,
             slots: Vec::new(),
             free: Vec::new(),
+            vacated: Vec::new(),
             actors_made: 0,
             connections: 0,
             mail: MailStore::new(bounds.mail_slots),
@@ -169,7 +172,7 @@ impl Local {
 
     /// How many actors live here, connections among them.
     pub(crate) fn actors(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.vacated.len()
     }
 
     // ---- slots ----
@@ -276,9 +279,14 @@ impl Local {
         self.connections -= u32::from(cell.is_connection());
         self.slots[slot as usize].state.taken = false;
         self.refuse_mail(slot);
-        // `ready` and `dirty` may still name the slot; both look before they act.
-        self.free.push(slot);
+        // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
+        if cell.is_connection() { self.vacated.push(slot) } else { self.free.push(slot) }
         self.drop_cell(cell);
+    }
+
+    /// The driver has let go of every socket that it was asked to: nothing comes any more for the slots they were in.
+    pub(crate) fn sockets_are_closed(&mut self) {
+        self.free.append(&mut self.vacated);
     }
 
     /// What still waits is for nobody. Its senders are told.
@@ -616,8 +624,7 @@ impl Local {
 
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let actors = self.slots.len() - self.free.len();
-        f.debug_struct("Local").field("me", &self.me).field("actors", &actors).finish_non_exhaustive()
+        f.debug_struct("Local").field("me", &self.me).field("actors", &self.actors()).finish_non_exhaustive()
     }
 }
 

@@ -256,6 +256,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
                 Request::Close { socket, reset } => driver.close(socket, reset),
             }
         }
+        self.local.sockets_are_closed();
     }
 
     fn publish(&mut self, driver: &mut D) {

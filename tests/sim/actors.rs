@@ -174,3 +174,46 @@ fn check_book(book: &Book) {
         assert!(fate.contains_key(message), "{message:?} was neither handled nor refused nor returned");
     }
 }
+
+/// Lives for a moment.
+struct Mayfly;
+struct Night;
+
+impl Actor for Mayfly {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        let me = cx.address();
+        cx.after(Duration::from_millis(1), me, Night).expect("a shard has timers left");
+    }
+}
+
+impl Handler<Night> for Mayfly {
+    fn handle(&mut self, _: Night, cx: &mut Context<Self>) {
+        cx.stop();
+    }
+}
+
+/// An echo whose messages start actors, which take the slots that connections leave.
+struct Pond;
+
+impl Session for Pond {
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        cx.spawn(Mayfly).map_err(|_| Close::new(1013, "no slot"))?;
+        Ok(cx.client().send(message)?)
+    }
+}
+
+#[test]
+fn who_takes_the_slot_of_a_connection_hears_nothing_of_its_socket() {
+    sim::check(0..300, |world| {
+        let seed = world.seed();
+        let faults = Faults::swarm(seed)
+            .with(Fault::Cut, 0.05)
+            .with(Fault::ShortSend, 0.3)
+            .with(Fault::RudeClient, 0.3);
+        let mut world = world.at("/", |_: &Upgrade| Ok(Pond)).clients(40).faults(faults);
+        world = world.configure(super::sessions::patient);
+        world.run_until_quiet(7_200_000);
+        world.assert_echoed();
+        world.shut_down();
+    });
+}
