@@ -45,15 +45,39 @@ impl Handler<GoOn> for Talk {
 
 #[test]
 fn a_session_that_pauses_hears_everything_in_order() {
-    sim::check(0..200, |world| {
+    sim::check(super::seeds(200), |world| {
         let faults = Faults::swarm(world.seed());
         check(world.at("/", |_: &Upgrade| Ok(Talk::new())), faults);
     });
 }
 
 #[test]
+fn with_two_receive_blocks_nobody_starves() {
+    sim::check(super::seeds(300), |world| {
+        let faults =
+            if world.seed().is_multiple_of(2) { Faults::none() } else { Faults::swarm(world.seed()) };
+        let world = world.configure(|config| config.receive_bytes = 4096);
+        check(world.at("/", |_: &Upgrade| Ok(Echo)), faults);
+    });
+}
+
+#[test]
+fn who_found_no_receive_block_waits_for_no_timer() {
+    sim::check(super::seeds(300), |world| {
+        let mut world = world.configure(|config| config.receive_bytes = 4096).at("/", |_: &Upgrade| Ok(Echo));
+        let script = Client::at("/").wait(Duration::from_millis(10)).binary([7; 1500], 1);
+        let clients: Vec<usize> = (0..5).map(|_| world.client(script.clone())).collect();
+        world.run_for(11);
+        for client in clients {
+            assert_eq!(world.report(client).messages().count(), 1, "the echo is there within a millisecond");
+        }
+        world.shut_down();
+    });
+}
+
+#[test]
 fn without_faults_every_message_comes_back() {
-    sim::check(0..20, |world| check_echo(world, Faults::none()));
+    sim::check(super::seeds(20), |world| check_echo(world, Faults::none()));
 }
 
 #[test]
@@ -61,21 +85,16 @@ fn with_each_fault_alone_every_message_comes_back() {
     for fault in Fault::ALL {
         eprintln!("{fault:?}"); // seen if it fails
         let rate = if fault == Fault::Cut { 0.01 } else { 0.3 };
-        sim::check(0..20, |world| check_echo(world, Faults::none().with(fault, rate)));
+        sim::check(super::seeds(20), |world| check_echo(world, Faults::none().with(fault, rate)));
     }
 }
 
 #[test]
 fn with_any_faults_together_every_message_comes_back() {
-    sim::check(seeds(), |world| {
+    sim::check(super::seeds(1000), |world| {
         let faults = Faults::swarm(world.seed());
         check_echo(world, faults);
     });
-}
-
-/// 1,000 seeds, or as many as `SEEDS` says.
-fn seeds() -> std::ops::Range<u64> {
-    0..std::env::var("SEEDS").map_or(1000, |seeds| seeds.parse().expect("SEEDS is a number"))
 }
 
 fn check_echo(world: World, faults: Faults) {
