@@ -1,6 +1,14 @@
 //! Actors for WebSocket servers on pinned io_uring shards.
 //!
-//! The modules stand in reading order, and a module names only modules above it.
+//! Every connection is an actor on a shard: one thread, one core, one io_uring, its own memory. The ten-line server:
+//!
+#![doc = "```no_run"]
+#![doc = include_str!("../examples/minimal.rs")]
+#![doc = "```"]
+//!
+//! Begin with [`Session`](connection::Session), [`Client`](connection::Client) and [`Server`]; [`actor`] has what is not
+//! a connection. The modules stand in reading order, and a module names only modules above it; ARCHITECTURE.md in the
+//! repository tells how they work together.
 
 pub mod sync;
 
@@ -31,8 +39,8 @@ pub type Result<T = (), E = server::Error> = std::result::Result<T, E>;
 
 /// What a server is usually written with.
 pub mod prelude {
-    pub use crate::actor::{Actor, Address, Context, Handler};
-    pub use crate::connection::{Close, CloseReason, Message, Session, Upgrade};
+    pub use crate::actor::{Actor, Address, Context, Handler, SendError};
+    pub use crate::connection::{Client, Close, CloseReason, ClosedBy, Message, Session, Text, Upgrade};
     pub use crate::server::{Config, Server};
     pub use crate::wire::http::Refusal;
 }

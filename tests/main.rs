@@ -1,6 +1,9 @@
 //! Promises of the library, one test binary; a test's name is its promise.
 
 mod buf;
+mod server;
+mod shard;
 mod sim;
+mod tidy;
 mod topology;
 mod wire;

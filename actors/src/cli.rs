@@ -38,8 +38,8 @@ pub struct ServerFlags {
     /// Largest message, in bytes; a larger one closes its connection with 1009
     #[arg(long, env = "COREWIRE_MAX_MESSAGE", default_value_t = 16 << 20, value_name = "BYTES")]
     pub max_message: u64,
-    /// Connections at once; one more is answered 503
-    #[arg(long, env = "COREWIRE_MAX_CONNECTIONS", default_value_t = 1_000_000)]
+    /// Connections at once; one more is answered 503; 0 = as many as files may be open
+    #[arg(long, env = "COREWIRE_MAX_CONNECTIONS", default_value_t = 0)]
     pub max_connections: u32,
     /// Seconds from the TCP connection to the whole request
     #[arg(long, env = "COREWIRE_HANDSHAKE_TIMEOUT", default_value_t = 10.0, value_name = "S", value_parser = seconds)]
@@ -47,6 +47,9 @@ pub struct ServerFlags {
     /// Seconds of silence after which a client is closed with 1001; it is pinged before
     #[arg(long, env = "COREWIRE_IDLE_TIMEOUT", default_value_t = 60.0, value_name = "S", value_parser = seconds)]
     pub idle_timeout: f64,
+    /// Look for huge pages for large blocks
+    #[arg(long, env = "COREWIRE_HUGE_PAGES")]
+    pub huge_pages: bool,
     /// Let shards run on any core, more of them than there are cores if --workers says so; for tests
     #[arg(long)]
     pub unpinned: bool,
@@ -65,6 +68,7 @@ impl ServerFlags {
         config.batch = self.batch;
         config.ring = self.ring;
         config.busy_poll = Duration::from_micros(self.busy_poll);
+        config.huge_pages = self.huge_pages;
         config.connections_max = self.max_connections;
         config.rules.wire.message_bytes_max = self.max_message;
         config.rules.wire.frame_bytes_max = self.max_message;

@@ -43,6 +43,11 @@ pub(crate) trait Cell {
         Next::Stay
     }
 
+    /// Another thread has said something to it.
+    fn poke(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
     /// What it has to send, if it can be sent now.
     fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {
         None
@@ -60,8 +65,8 @@ pub(crate) trait Cell {
         Next::Stay
     }
 
-    /// How many bytes wait for its peer.
-    fn queued_bytes(&self) -> usize {
+    /// How many bytes of the shard's memory it keeps for its peer: what waits to be sent, to be read, to be complete.
+    fn held_bytes(&self) -> usize {
         0
     }
 

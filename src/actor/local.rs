@@ -5,9 +5,10 @@ use super::cell::{Cell, Next, Plain};
 use super::context::TimerId;
 use super::envelope::{Envelope, Returned, What, deliver};
 use super::mailbox::{MailStore, Mailbox};
+use super::outside::Outside;
 use super::stall::Heartbeat;
 use super::{Actor, Handler};
-use crate::buf::Pool;
+use crate::buf::{Exhausted, Pool};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time, Wheel};
@@ -43,6 +44,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) slow_closed: u64,
+    pub(crate) wakes_lost: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -76,11 +78,21 @@ pub(crate) struct Local {
     due: Vec<Due>,
     timers: Vec<Timer>,
     free_timers: Vec<u32>,
-    #[expect(clippy::vec_box, reason = "the box goes to the connection and the driver and comes back as it is")]
+    #[expect(
+        clippy::vec_box,
+        reason = "the box goes to the connection and the driver and comes back as it is"
+    )]
     spare_outgoing: Vec<Box<Outgoing>>,
-    /// Somebody who waits to be told that a send is done has one in this turn's.
-    awaits_sent: bool,
     memory_short: bool,
+    /// A send of this turn has an owner who goes on when it is done.
+    awaits_sent: bool,
+    outside: Outside,
+    /// Actor types and their numbers, so that the heartbeat's lock is taken once a type.
+    kinds: Vec<(&'static str, u16)>,
+    /// Timers whose message was taken back, and that are still on the wheel.
+    cancelled: usize,
+    /// The shard is ending: no new actors.
+    pub(crate) leaving: bool,
 }
 
 /// Something to be done to a socket.
@@ -126,7 +138,13 @@ struct Timer {
 }
 
 impl Local {
-    pub(crate) fn new(pool: Pool, mesh: Mesh<Envelope>, heartbeat: Arc<Heartbeat>, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        pool: Pool,
+        mesh: Mesh<Envelope>,
+        heartbeat: Arc<Heartbeat>,
+        outside: Outside,
+        bounds: Bounds,
+    ) -> Self {
         Self {
             me: mesh.me(),
             now: Time::ZERO,
@@ -151,13 +169,18 @@ impl Local {
             timers: Vec::new(),
             free_timers: Vec::new(),
             spare_outgoing: Vec::new(),
-            awaits_sent: false,
             memory_short: false,
+            awaits_sent: false,
+            outside,
+            kinds: Vec::new(),
+            cancelled: 0,
+            leaving: false,
         }
     }
 
     pub(crate) fn begin(&mut self, now: Time) {
         self.now = now;
+        self.awaits_sent = false;
         self.heartbeat.beat();
     }
 
@@ -178,7 +201,7 @@ impl Local {
     // ---- slots ----
 
     pub(crate) fn spawn<A: Actor>(&mut self, actor: A) -> Result<Address<A>, SendError<A>> {
-        if self.is_full() {
+        if self.is_full() || self.leaving {
             return Err(SendError::Full(actor));
         }
         Ok(Address::new(self.place(Box::new(Plain::new(actor)))))
@@ -216,12 +239,21 @@ impl Local {
     /// Puts a cell into a slot that was reserved for it, and starts it.
     pub(crate) fn fill(&mut self, id: ActorId, cell: Box<dyn Cell>) {
         self.connections += u32::from(cell.is_connection());
-        let kind = self.heartbeat.kind(cell.type_name());
+        let kind = self.kind(cell.type_name());
         let slot = &mut self.slots[id.slot as usize];
         debug_assert!(slot.state.taken && slot.cell.is_none(), "a slot is filled once");
         slot.kind = kind;
         slot.cell = Some(cell);
         self.run(id.slot, |cell, local, me| cell.started(local, me));
+    }
+
+    fn kind(&mut self, name: &'static str) -> u16 {
+        if let Some((_, kind)) = self.kinds.iter().find(|(known, _)| std::ptr::eq(*known, name)) {
+            return *kind;
+        }
+        let kind = self.heartbeat.kind(name);
+        self.kinds.push((name, kind));
+        kind
     }
 
     /// A slot with this cell in it. The caller has asked [`Self::is_full`].
@@ -280,7 +312,11 @@ impl Local {
         self.slots[slot as usize].state.taken = false;
         self.refuse_mail(slot);
         // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
-        if cell.is_connection() { self.vacated.push(slot) } else { self.free.push(slot) }
+        if cell.is_connection() {
+            self.vacated.push(slot)
+        } else {
+            self.free.push(slot)
+        }
         self.drop_cell(cell);
     }
 
@@ -297,9 +333,13 @@ impl Local {
         }
     }
 
-    /// A user's `Drop` may panic too.
     fn drop_cell(&mut self, cell: Box<dyn Cell>) {
-        if catch_unwind(AssertUnwindSafe(|| drop(cell))).is_err() {
+        self.discard(cell);
+    }
+
+    /// Drops what a user has made: their `Drop` may panic too.
+    fn discard<T>(&mut self, what: T) {
+        if catch_unwind(AssertUnwindSafe(|| drop(what))).is_err() {
             self.counters.panics += 1;
         }
     }
@@ -394,20 +434,22 @@ impl Local {
         });
         let mut back = Vec::new();
         mesh.drain_back(|_, envelope| back.push(envelope));
-        for envelope in back {
-            self.take_back(envelope);
-        }
+        // First, while the way back has the room that `drain` has made sure of.
         for (envelope, reason) in refused {
             self.turn_back(envelope, reason);
         }
         self.return_mail();
+        for envelope in back {
+            self.take_back(envelope);
+        }
     }
 
     /// Notes that an envelope goes back to its sender. Not at once: the sender may be running, or the way back full.
     fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
         self.counters.refused += 1;
-        if envelope.from.is_some() {
-            self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope });
+        match envelope.from {
+            Some(_) => self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope }),
+            None => self.discard(envelope),
         }
     }
 
@@ -418,8 +460,10 @@ impl Local {
             let Some(envelope) = self.returns.pop_front() else { return };
             match envelope.from {
                 Some(sender) if sender.shard != self.me => {
-                    if let Err(PushError::Full(envelope)) = self.mesh.send_back(sender.shard, envelope) {
-                        self.returns.push_back(envelope);
+                    match self.mesh.send_back(sender.shard, envelope) {
+                        Ok(()) => {}
+                        Err(PushError::Full(envelope)) => self.returns.push_back(envelope),
+                        Err(closed) => self.discard(closed),
                     }
                 }
                 _ => self.take_back(envelope),
@@ -433,6 +477,8 @@ impl Local {
         if self.has_room(sender) != Err(Refused::Gone) {
             let returned = Returned::new(envelope.to, reason, envelope.parcel);
             self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
+        } else {
+            self.discard(envelope);
         }
     }
 
@@ -460,14 +506,31 @@ impl Local {
         }
     }
 
-    /// Whether something waits in a mailbox or to be sent, or for the answer to a send: that comes with this turn's
-    /// enter, and no completion would end a sleep for it.
+    /// Whether something waits in a mailbox or to be sent, or somebody waits for what became of a send: a send that
+    /// succeeds posts no completion, so it would not end a sleep.
     pub(crate) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.awaits_sent
+            || self.outside.is_set()
+    }
+
+    // ---- other threads ----
+
+    /// By which other threads wake this shard.
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Looks whether another thread has said something, and to whom.
+    pub(crate) fn hear_outside(&mut self) {
+        for to in self.outside.take() {
+            if self.has_room(to) != Err(Refused::Gone) {
+                self.run(to.slot, |cell, local, me| cell.poke(local, me));
+            }
+        }
     }
 
     // ---- timers ----
@@ -500,7 +563,19 @@ impl Local {
     }
 
     pub(crate) fn cancel(&mut self, id: TimerId) -> bool {
-        self.take_timer(id).is_some()
+        let Some(envelope) = self.take_timer(id) else { return false };
+        self.discard(envelope);
+        self.cancelled += 1;
+        if self.cancelled > CANCELLED_MAX.max(self.wheel.len() / 2) {
+            // Each stays until it would have been due, which may be long.
+            let Self { wheel, timers, .. } = self;
+            wheel.retain(|due| match due {
+                Due::Timer(id) => timers[id.index as usize].generation == id.generation,
+                Due::Tick { .. } => true,
+            });
+            self.cancelled = 0;
+        }
+        true
     }
 
     fn take_timer(&mut self, id: TimerId) -> Option<Envelope> {
@@ -511,9 +586,15 @@ impl Local {
         timer.envelope.take()
     }
 
-    /// Calls [`Cell::tick`] of `me` at `when`.
-    pub(crate) fn tick_at(&mut self, when: Time, me: ActorId) {
-        self.wheel.schedule(when, Due::Tick { slot: me.slot, generation: me.generation.get() as u32 });
+    /// Calls [`Cell::tick`] of `me` at `when`, and says when that will be: what is far away is rounded up to a quarter of
+    /// a second, so that ten thousand silent connections wake their shard four times a second and not four hundred.
+    pub(crate) fn tick_at(&mut self, when: Time, me: ActorId) -> Time {
+        let far = when.since(self.now) >= TICK_FAR;
+        let due_ms = when.as_nanos().div_ceil(1_000_000);
+        let due_ms = if far { due_ms.next_multiple_of(TICK_COARSE_MS) } else { due_ms };
+        let due = Time::from_nanos(due_ms * 1_000_000);
+        self.wheel.schedule(due, Due::Tick { slot: me.slot, generation: me.generation.get() as u32 });
+        due
     }
 
     pub(crate) fn next_timer(&self) -> Option<Time> {
@@ -535,12 +616,15 @@ impl Local {
                 Due::Timer(id) => {
                     let Some(envelope) = self.take_timer(id) else { continue };
                     if envelope.to.shard != self.me {
-                        let to = envelope.to.shard;
-                        self.counters.refused += u64::from(self.mesh.send(to, envelope).is_err());
+                        if let Err(error) = self.mesh.send(envelope.to.shard, envelope) {
+                            self.counters.refused += 1;
+                            self.discard(error);
+                        }
                     } else if self.has_room(envelope.to).is_ok() {
                         self.enqueue(envelope);
                     } else {
                         self.counters.refused += 1;
+                        self.discard(envelope);
                     }
                 }
             }
@@ -567,7 +651,6 @@ impl Local {
     /// Hands everything that actors have to send to `send`.
     pub(crate) fn flush(&mut self, mut send: impl FnMut(SocketId, Box<Outgoing>)) {
         let Self { dirty, slots, counters, awaits_sent, .. } = self;
-        *awaits_sent = false;
         for slot in dirty.drain(..) {
             let entry = &mut slots[slot as usize];
             entry.state.dirty = false;
@@ -603,9 +686,10 @@ impl Local {
         }
     }
 
-    /// Memory for a slow peer could not be had. At the end of the turn the one that holds the most lets go.
-    pub(crate) fn memory_is_short(&mut self) {
-        self.memory_short = true;
+    /// Memory could not be had. At the end of the turn the connection that holds the most lets go; unless it was asked
+    /// for more than there ever is, which nobody else can help.
+    pub(crate) fn memory_is_short(&mut self, why: Exhausted) {
+        self.memory_short |= !matches!(why, Exhausted::TooLarge { .. });
     }
 
     /// If memory ran short: sheds the connection that holds the most.
@@ -614,10 +698,32 @@ impl Local {
             return;
         }
         let queued =
-            |slot: &u32| self.slots[*slot as usize].cell.as_ref().map_or(0, |cell| cell.queued_bytes());
+            |slot: &u32| self.slots[*slot as usize].cell.as_ref().map_or(0, |cell| cell.held_bytes());
         if let Some(largest) = self.slots().max_by_key(queued).filter(|slot| queued(slot) > 0) {
             self.counters.shed += 1;
             self.run(largest, |cell, local, me| cell.shed(local, me));
+        }
+    }
+}
+
+impl Local {
+    /// Drops every message that waits anywhere here, in mailboxes, timers and lanes. For the end: what is in them goes home.
+    pub(crate) fn forget_messages(&mut self) {
+        while let Some(envelope) = self.mail.pop_any() {
+            self.discard(envelope);
+        }
+        for timer in std::mem::take(&mut self.timers) {
+            self.discard(timer.envelope);
+        }
+        let mut left = Vec::new();
+        self.mesh.drain_back(|_, envelope| left.push(envelope));
+        self.mesh.drain(usize::MAX, |_, envelope| left.push(envelope));
+        self.discard(left);
+        for envelope in std::mem::take(&mut self.returns) {
+            self.discard(envelope);
+        }
+        for parcel in std::mem::take(&mut self.shard_mail) {
+            self.discard(parcel);
         }
     }
 }
@@ -629,4 +735,7 @@ impl std::fmt::Debug for Local {
 }
 
 const MAIL_PER_ACTOR: usize = 16;
+const CANCELLED_MAX: usize = 1024;
+const TICK_FAR: Duration = Duration::from_secs(4);
+const TICK_COARSE_MS: u64 = 256;
 const SPARE_OUTGOING_MAX: usize = 1024;

@@ -8,6 +8,8 @@
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting
+//! - `outside`: how another thread gets a shard's attention
+//! - `stall`: who keeps a shard that does not come round
 //!
 //! Does not know: WebSocket, what a connection is. Supervision and asking come later.
 //!
@@ -19,6 +21,7 @@ mod context;
 pub(crate) mod envelope;
 pub(crate) mod local;
 mod mailbox;
+pub(crate) mod outside;
 mod stall;
 
 pub use address::{ActorId, Address, Refused, SendError};
@@ -44,6 +47,9 @@ pub(crate) use stall::{Heartbeat, watch};
 /// }
 /// ```
 pub trait Actor: Sized + 'static {
+    #[doc(hidden)]
+    const IS_SESSION: bool = false;
+
     /// Called once, before any message.
     fn started(&mut self, cx: &mut Context<'_, Self>) {
         let _ = cx;

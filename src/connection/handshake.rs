@@ -7,6 +7,7 @@ use crate::actor::ActorId;
 use crate::actor::cell::{Cell, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{Local, Request};
+use crate::actor::outside::Outside;
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{SocketEvent, SocketId};
 use crate::wire::handshake::{self, Progress};
@@ -38,7 +39,7 @@ pub struct Upgrade<'a> {
 impl Upgrade<'_> {
     /// The client's address, as TCP knows it.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port()) // not ::ffff:192.0.2.1
     }
 }
 
@@ -51,8 +52,8 @@ impl<'a> Deref for Upgrade<'a> {
 
 /// Decides what becomes of a request. The server's routes.
 pub(crate) trait Doorman {
-    /// A session for this request.
-    fn admit(&self, upgrade: &Upgrade<'_>) -> Result<Admitted, Refusal>;
+    /// A session for this request, now or later.
+    fn admit(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Admitted, Refusal>;
     /// An answer to a request for something else.
     fn plain(&self, request: &http::Request<'_>) -> Refusal;
 }
@@ -61,9 +62,19 @@ pub(crate) trait Doorman {
 pub(crate) struct Admitted {
     /// Which of the offered subprotocols is spoken.
     pub(crate) subprotocol: Option<String>,
-    /// Makes the connection, once its link is there.
-    pub(crate) open: Box<dyn FnOnce(Link) -> Box<dyn Cell>>,
+    pub(crate) session: Decision,
 }
+
+/// Who it will be.
+pub(crate) enum Decision {
+    /// Makes the connection, once its link is there.
+    Now(Box<dyn FnOnce(Link) -> Box<dyn Cell>>),
+    /// Another thread will say.
+    Later(flume::Receiver<Verdict>),
+}
+
+/// What another thread says of a request.
+pub(crate) type Verdict = Result<Box<dyn FnOnce(Link) -> Box<dyn Cell> + Send>, Refusal>;
 
 /// A connection that has not been upgraded yet.
 pub(crate) struct Handshake {
@@ -75,12 +86,19 @@ pub(crate) struct Handshake {
     rules: Rc<Rules>,
     /// There is no room: whatever it asks for, the answer is 503.
     turned_away: bool,
+    waiting: Option<Box<Waiting>>,
+}
+
+/// A request that is whole, and waits for a [`Ticket`](super::Ticket) to be used.
+struct Waiting {
+    response: Vec<u8>,
+    verdict: flume::Receiver<Verdict>,
 }
 
 /// What the bytes so far amount to.
-enum Verdict {
+enum Progressed {
     More,
-    Open { response: Vec<u8>, head_bytes: usize, admitted: Admitted },
+    Open { response: Vec<u8>, head_bytes: usize, session: Decision },
     Refuse { refusal: Refusal, head_only: bool },
 }
 
@@ -91,7 +109,7 @@ impl Handshake {
         doorman: Rc<dyn Doorman>,
         rules: Rc<Rules>,
     ) -> Self {
-        Self { socket, peer, head: None, doorman, rules, turned_away: false }
+        Self { socket, peer, head: None, doorman, rules, turned_away: false, waiting: None }
     }
 
     /// There is no room for this one.
@@ -112,11 +130,11 @@ impl Handshake {
         Ok(head)
     }
 
-    fn judge(&self, bytes: &[u8]) -> Verdict {
+    fn judge(&self, bytes: &[u8], outside: &Outside, me: ActorId) -> Progressed {
         let (request, key, head_bytes) = match handshake::parse(bytes, &self.rules.head) {
-            Ok(Progress::Incomplete) => return Verdict::More,
+            Ok(Progress::Incomplete) => return Progressed::More,
             Ok(Progress::Plain { request }) => {
-                return Verdict::Refuse {
+                return Progressed::Refuse {
                     refusal: self.doorman.plain(&request),
                     head_only: request.is_head(),
                 };
@@ -124,61 +142,107 @@ impl Handshake {
             Ok(Progress::Upgrade { request, key, head_bytes }) => (request, key, head_bytes),
             Err(error) => {
                 tracing::debug!(peer = %self.peer, %error, "request refused");
-                return Verdict::Refuse { refusal: error.refusal(), head_only: false };
+                return Progressed::Refuse { refusal: error.refusal(), head_only: false };
             }
         };
         let upgrade = Upgrade { request, peer: self.peer };
-        let admitted = match self.doorman.admit(&upgrade) {
+        let admitted = match self.doorman.admit(&upgrade, outside, me) {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 tracing::debug!(peer = %self.peer, status = refusal.status(), "request refused by its route");
-                return Verdict::Refuse { refusal, head_only: false };
+                return Progressed::Refuse { refusal, head_only: false };
             }
         };
         let offered: Vec<&str> = upgrade.subprotocols().collect();
         let mut response = Vec::with_capacity(256);
         match handshake::response(&key, &offered, admitted.subprotocol.as_deref(), &[], &mut response) {
-            Ok(()) => Verdict::Open { response, head_bytes, admitted },
+            Ok(()) => Progressed::Open { response, head_bytes, session: admitted.session },
             Err(error) => {
                 tracing::error!(%error, "a route's answer cannot be sent");
-                Verdict::Refuse { refusal: Refusal::new(500), head_only: false }
+                Progressed::Refuse { refusal: Refusal::new(500), head_only: false }
             }
         }
     }
 
-    fn received(&mut self, bytes: Buf, local: &mut Local) -> Next {
-        let Ok(mut bytes) = self.gather(bytes, local) else {
-            return self.refuse(&Refusal::new(503), false, local);
+    fn received(&mut self, bytes: Buf, local: &mut Local, me: ActorId) -> Next {
+        let ends_a_line = bytes.contains(&b'\n');
+        let mut bytes = match self.gather(bytes, local) {
+            Ok(bytes) => bytes,
+            Err(exhausted) => {
+                local.memory_is_short(exhausted);
+                return self.refuse(&Refusal::new(503), false, local);
+            }
         };
-        match self.judge(&bytes) {
-            Verdict::More => {
-                // Out of the receive block: the rest may take its time.
-                match local.pool.copy(&bytes) {
-                    Ok(head) => self.head = Some(head),
-                    Err(_) => return self.refuse(&Refusal::new(503), false, local),
-                }
-                local.pool.recycle(bytes);
-                Next::Stay
-            }
-            Verdict::Open { response, head_bytes, admitted } => {
-                let mut outgoing = local.take_outgoing();
-                if outgoing.gather([&response, &[]], &mut local.pool).is_err() {
-                    return self.refuse(&Refusal::new(503), false, local);
-                }
-                let mut link = Link::new(self.socket, self.rules.clone(), Some(outgoing), local.now());
+        if self.waiting.is_some() {
+            return self.keep(bytes, local); // was on its way when we paused
+        }
+        if !ends_a_line && bytes.len() < self.rules.head.head_bytes_max {
+            return self.keep(bytes, local); // a head that trickles is not read again for every byte
+        }
+        match self.judge(&bytes, local.outside(), me) {
+            Progressed::More => self.keep(bytes, local),
+            Progressed::Open { response, head_bytes, session } => {
                 bytes.advance(head_bytes);
-                if bytes.is_empty() {
-                    local.pool.recycle(bytes);
-                } else {
-                    link.hold_first(bytes);
+                match session {
+                    Decision::Now(open) => self.open(open, &response, bytes, local),
+                    Decision::Later(verdict) => {
+                        self.waiting = Some(Box::new(Waiting { response, verdict }));
+                        // What follows the head already is the session's; more must not come.
+                        local.requests.push(Request::Pause(self.socket));
+                        self.keep(bytes, local)
+                    }
                 }
-                Next::Become((admitted.open)(link))
             }
-            Verdict::Refuse { refusal, head_only } => {
+            Progressed::Refuse { refusal, head_only } => {
                 local.pool.recycle(bytes);
                 self.refuse(&refusal, head_only, local)
             }
         }
+    }
+
+    /// Keeps bytes in a block of their own: the rest may take its time.
+    fn keep(&mut self, bytes: Buf, local: &mut Local) -> Next {
+        if bytes.len() > self.rules.head.head_bytes_max + KEPT_BYTES_MAX {
+            return self.refuse(&Refusal::new(431), false, local);
+        }
+        if !bytes.is_in_receive_block() {
+            self.head = Some(bytes);
+            return Next::Stay;
+        }
+        let kept = local.pool.copy(&bytes);
+        local.pool.recycle(bytes);
+        match kept {
+            Ok(head) => {
+                self.head = Some(head);
+                Next::Stay
+            }
+            Err(_) => self.refuse(&Refusal::new(503), false, local),
+        }
+    }
+
+    /// Answers 101, and makes the connection. `first` are bytes that followed the head.
+    fn open(
+        &mut self,
+        open: impl FnOnce(Link) -> Box<dyn Cell>,
+        response: &[u8],
+        first: Buf,
+        local: &mut Local,
+    ) -> Next {
+        let mut outgoing = local.take_outgoing();
+        if outgoing.gather([response, &[]], &mut local.pool).is_err() {
+            local.put_outgoing(outgoing);
+            return self.refuse(&Refusal::new(503), false, local);
+        }
+        let mut link = Link::new(self.socket, self.rules.clone(), Some(outgoing), local.now());
+        if first.is_empty() {
+            local.pool.recycle(first);
+        } else {
+            link.hold_first(first, local);
+        }
+        if self.waiting.is_some() {
+            local.requests.push(Request::Resume(self.socket));
+        }
+        Next::Become(open(link))
     }
 
     fn refuse(&mut self, refusal: &Refusal, head_only: bool, local: &mut Local) -> Next {
@@ -235,19 +299,41 @@ impl Cell for Handshake {
         self.refuse(&Refusal::new(500), false, local) // a route's function failed
     }
 
-    fn socket_event(&mut self, event: SocketEvent, local: &mut Local, _: ActorId) -> Next {
+    fn socket_event(&mut self, event: SocketEvent, local: &mut Local, me: ActorId) -> Next {
         match event {
             SocketEvent::Received(bytes) => {
                 local.counters.bytes_in += bytes.len() as u64;
-                self.received(bytes, local)
+                self.received(bytes, local, me)
             }
             SocketEvent::Writable => Next::Stay,
             SocketEvent::Ended | SocketEvent::Failed(_) => self.close(local),
         }
     }
 
+    fn poke(&mut self, local: &mut Local, _: ActorId) -> Next {
+        let Some(waiting) = &mut self.waiting else { return Next::Stay };
+        match waiting.verdict.try_recv() {
+            Ok(Ok(open)) => {
+                let response = std::mem::take(&mut waiting.response);
+                let first = self.head.take().unwrap_or_default();
+                self.open(open, &response, first, local)
+            }
+            Ok(Err(refusal)) => self.refuse(&refusal, false, local),
+            Err(flume::TryRecvError::Empty) => Next::Stay,
+            Err(flume::TryRecvError::Disconnected) => self.refuse(&Refusal::new(503), false, local),
+        }
+    }
+
     fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
         self.refuse(&Refusal::new(408), false, local)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.head.as_ref().map_or(0, Buf::block_bytes)
+    }
+
+    fn shed(&mut self, local: &mut Local, _: ActorId) -> Next {
+        self.close(local)
     }
 
     fn shut_down(&mut self, local: &mut Local, _: ActorId, now: bool) -> Next {
@@ -257,3 +343,6 @@ impl Cell for Handshake {
         self.refuse(&Refusal::new(503).with_body("the server goes away\n"), false, local)
     }
 }
+
+/// Beyond a head, what a client may send before it has its answer.
+const KEPT_BYTES_MAX: usize = 64 << 10;

@@ -3,7 +3,7 @@
 //! - [`Session`], [`Close`], [`CloseReason`]: what people write, and how connections end
 //! - [`Message`], [`Text`]: what a client says
 //! - [`Client`]: what a session does to its client
-//! - [`Upgrade`]: the request that a session comes from
+//! - [`Upgrade`]: the request that a session comes from; [`Ticket`]: answering it later
 //! - [`Rules`]: limits and times
 //! - `handshake`, `cell`, `farewell`: a connection's three lives in its slot, in order
 //! - `link`: what lies under a session: queues, back-pressure, silence
@@ -21,6 +21,7 @@ pub(crate) mod link;
 mod message;
 mod rules;
 mod session;
+mod ticket;
 
 pub(crate) use cell::Connection;
 pub use client::{Client, Stream};
@@ -30,3 +31,4 @@ pub use message::{Message, Text};
 pub use rules::Planted;
 pub use rules::Rules;
 pub use session::{Close, CloseReason, ClosedBy, Session};
+pub use ticket::Ticket;

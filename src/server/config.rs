@@ -34,7 +34,7 @@ pub struct Config {
     pub ring: u32,
     /// How long a shard looks for work before it sleeps (`--busy-poll`).
     pub busy_poll: Duration,
-    /// Connections of all shards; one more is answered 503 (`--max-connections`).
+    /// Connections of all shards; one more is answered 503 (`--max-connections`). 0 is as many as files may be open.
     pub connections_max: u32,
     /// Actors on one shard besides connections.
     pub actors_max: u32,
@@ -54,6 +54,9 @@ pub struct Config {
     pub receive_bytes: usize,
     /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
     pub huge_pages: bool,
+    /// Whether the kernel fills a receive block piece by piece where it can (Linux 6.12). Else every receive takes a
+    /// small block of its own, as on older kernels.
+    pub receive_incremental: bool,
     /// From SIGTERM to the end, for clients to answer our close.
     pub drain_timeout: Duration,
     /// A turn longer than this is logged, with the name of the actor that kept the shard.
@@ -69,7 +72,7 @@ impl Default for Config {
             batch: 32,
             ring: 1024,
             busy_poll: Duration::ZERO,
-            connections_max: 1_000_000,
+            connections_max: 0,
             actors_max: 1_000_000,
             mailbox_slots: 1024,
             mail_slots: 65_536,
@@ -79,6 +82,7 @@ impl Default for Config {
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
             huge_pages: false,
+            receive_incremental: true,
             drain_timeout: Duration::from_secs(10),
             turn_max: Duration::from_millis(100),
         }
@@ -115,6 +119,21 @@ impl Config {
         }
     }
 
+    /// Settles how many connections there may be, where `open_files` files may be open.
+    pub(crate) fn fit(&mut self, open_files: u64) {
+        let ours = FILES_OF_OUR_OWN.min(open_files / 4);
+        let room = (open_files - ours).clamp(1, 1 << 24) as u32;
+        if self.connections_max == 0 {
+            self.connections_max = room;
+        } else if self.connections_max > room {
+            tracing::warn!(
+                open_files,
+                connections_max = self.connections_max,
+                "fewer files may be open than connections are allowed; raise it: `ulimit -n`"
+            );
+        }
+    }
+
     /// What it all adds up to for `shards` shards.
     pub(crate) fn sum(&self, shards: u16) -> Sum {
         let shards = u64::from(shards);
@@ -134,17 +153,37 @@ impl Config {
 
     /// What cannot be, and what to do about it.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let Self { ring, batch, connections_max, outbound_bytes_max, rules, .. } = self;
+        let Self { ring, batch, outbound_bytes_max, rules, .. } = self;
         if !(2..=32_768).contains(ring) {
             return Err(format!("--ring {ring}: a ring has 2 to 32768 entries"));
         }
         if !(1..=65_536).contains(batch) {
             return Err(format!("--batch {batch}: a turn handles 1 to 65536 events"));
         }
-        if *connections_max == 0 {
-            return Err(
-                "--max-connections 0: a server without connections serves nobody; give at least 1".into()
-            );
+        if rules.wire.message_bytes_max > MESSAGE_BYTES_MAX {
+            return Err(format!(
+                "--max-message {}: a message is put together in one block, and none is larger than 64 MiB",
+                rules.wire.message_bytes_max
+            ));
+        }
+        for (name, time) in [
+            ("idle_timeout", rules.idle_timeout),
+            ("ping_interval", rules.ping_interval),
+            ("handshake_timeout", rules.handshake_timeout),
+            ("close_timeout", rules.close_timeout),
+        ] {
+            if !(TIME_MIN..=TIME_MAX).contains(&time) {
+                return Err(format!("{name} of {time:?}: expected a millisecond to 20 days"));
+            }
+        }
+        if rules.send_queue_bytes_max < 4096 {
+            return Err(format!(
+                "send_queue_bytes_max of {}: below 4096, little more than one answer fits",
+                rules.send_queue_bytes_max
+            ));
+        }
+        if self.lane_slots > 1 << 20 {
+            return Err(format!("lane_slots of {}: at most 1048576", self.lane_slots));
         }
         if rules.wire.message_bytes_max > *outbound_bytes_max as u64 / 2 {
             return Err(format!(
@@ -184,5 +223,12 @@ impl fmt::Display for Sum {
     }
 }
 
+/// Rings, listening sockets, eventfds, logs, and what an application opens besides.
+const FILES_OF_OUR_OWN: u64 = 128;
+/// The largest block, without room for a header.
+const MESSAGE_BYTES_MAX: u64 = (64 << 20) - 64;
+const TIME_MIN: Duration = Duration::from_millis(1);
+/// Connections count milliseconds in 32 bits.
+const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
 /// An envelope in a lane or a mailbox.
 const ENVELOPE_BYTES: u64 = 144;

@@ -168,6 +168,7 @@ impl<S: Send + 'static> House<S> {
             return;
         }
         let now = self.local.now();
+        self.local.leaving = true;
         let begun_at = *self.goodbye.begun_at.get_or_insert(now);
         let late = phase == Phase::Cutting || now.since(begun_at) >= self.drain_timeout;
         if late && !self.goodbye.cut {
@@ -195,6 +196,12 @@ impl<S: Send + 'static> House<S> {
         &self.shared.shards[usize::from(self.me().0)]
     }
 
+    /// Drops what messages on their way still keep. For the end, before [`Self::finish`] of any shard.
+    pub(crate) fn forget(&mut self) {
+        self.local.forget_messages();
+        self.shared.say_forgotten();
+    }
+
     /// Counts what did not come home. For the end, when the driver is gone.
     pub(crate) fn finish(mut self) {
         self.local.pool.reclaim();
@@ -214,6 +221,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn lanes(&mut self, max: usize) {
         self.local.lanes(max);
+        self.local.hear_outside();
         while let Some(parcel) = self.local.shard_mail.pop_front() {
             let arrival = parcel.downcast::<Arrival<S>>().expect("shards send each other arrivals only");
             self.arrive(arrival);
@@ -303,8 +311,10 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
         !something
     }
 
-    fn disarm(&mut self) {
-        self.local.mesh.disarm();
+    fn disarm(&mut self, unrung: bool) {
+        let unrung = self.local.mesh.disarm() && unrung;
+        let lost = unrung && (self.local.mesh.has_mail() || self.local.outside().is_set());
+        self.local.counters.wakes_lost += u64::from(lost);
         self.local.heartbeat.set_sleeping(false);
     }
 

@@ -31,6 +31,14 @@ fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
 }
 
 fn listen_on(mut address: SocketAddr, shards: u16) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
+    // Sockets with SO_REUSEPORT would share the port with another server's, and its clients: look without it first.
+    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        probe.set_only_v6(false)?;
+    }
+    probe.set_reuse_address(true)?;
+    probe.bind(&address.into())?;
+    drop(probe);
     let mut listeners = Vec::new();
     for _ in 0..shards {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

@@ -6,7 +6,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Figures since the start, of all shards. Each is read by itself, while the shards go on, so two of them need not
 /// be of the same moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Connections that are open, or opening, or closing.
@@ -31,6 +31,9 @@ pub struct Stats {
     pub shed: u64,
     /// Connections that were closed because the client did not take what was sent.
     pub slow_closed: u64,
+    /// Times that a shard slept to the end of its longest sleep although another thread had something for it: a wake-up
+    /// that was lost, or about to come. More than a few are a mistake of corewire.
+    pub wakes_lost: u64,
     /// Turns that took too long.
     pub stalls: u64,
     /// Blocks of memory that were not home when the shards ended; 0 while they run.
@@ -50,6 +53,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         bytes_in,
         bytes_out,
         slow_closed,
+        wakes_lost,
     } = *counters;
     let values = [
         messages_in,
@@ -62,6 +66,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         panics,
         shed,
         slow_closed,
+        wakes_lost,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -87,6 +92,7 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         panics: sum(7),
         shed: sum(8),
         slow_closed: sum(9),
+        wakes_lost: sum(10),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

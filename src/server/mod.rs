@@ -25,8 +25,9 @@ pub use metrics::Stats;
 
 use crate::actor::envelope::Envelope;
 use crate::actor::local::Local;
+use crate::actor::outside::Outside;
 use crate::buf::{Pages, Pool};
-use crate::connection::{Session, Upgrade};
+use crate::connection::{Session, Ticket, Upgrade};
 use crate::shard::uring::driver::{Peers, UringConfig};
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
@@ -100,6 +101,16 @@ impl Server {
         self
     }
 
+    /// WebSockets at `path` are accepted or refused later, from any thread, by a [`Ticket`].
+    pub fn at_later<F, S>(mut self, path: &str, ask: F) -> Self
+    where
+        F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync + 'static,
+        S: Session,
+    {
+        self.routes.add_later(path, ask);
+        self
+    }
+
     /// Runs until SIGINT or SIGTERM, then says goodbye to all clients and returns. A second signal ends the process at
     /// once.
     ///
@@ -140,7 +151,7 @@ impl Server {
     /// # Errors
     /// The server cannot start. Nothing is left behind.
     pub fn start(self) -> Result<Running, Error> {
-        let Self { address, config, routes } = self;
+        let Self { address, mut config, routes } = self;
         config.check().map_err(Error::Config)?;
         if routes.is_empty() {
             return Err(Error::Config("no path leads anywhere: add one with `at`".into()));
@@ -152,14 +163,9 @@ impl Server {
         };
         let plan = plan(&machine, &config.policy())?;
         let shards = plan.shards.len() as u16;
-        let features = probe(shards)?;
-        if features.open_files < u64::from(config.connections_max) {
-            tracing::warn!(
-                open_files = features.open_files,
-                connections_max = config.connections_max,
-                "fewer files may be open than connections are allowed; raise it: `ulimit -n`"
-            );
-        }
+        let mut features = probe(shards)?;
+        features.incremental &= config.receive_incremental;
+        config.fit(features.open_files);
         let (listeners, address) = listen::listen(&address, shards)?;
         tracing::info!("{plan}");
         tracing::info!("{}", config.sum(shards));
@@ -169,6 +175,7 @@ impl Server {
         let shared = Shared::new(shards);
         let building = Building {
             peers: Peers::new(wakers.clone()),
+            wakers: wakers.clone().into(),
             shared: shared.clone(),
             routes,
             config: config.clone(),
@@ -182,16 +189,17 @@ impl Server {
         for ((place, mesh), listener) in plan.shards.iter().zip(meshes).zip(listeners) {
             let (building, ready, starts) = (building.clone(), ready.clone(), starts.clone());
             let cpu = plan.pinned.then_some(place.cpu);
-            let run = move || building.run(mesh, listener, &ready, &starts);
+            let run = move || building.run(mesh, listener, ready, &starts);
             hosts.push(Host::start(&format!("shard-{}", place.shard), cpu, run).map_err(Error::Shard)?);
         }
         drop((ready, starts));
         for _ in 0..shards {
             match started.recv() {
                 Ok(Ok(())) => {}
-                // `go` is dropped with this frame, and the others end.
+                // `go` is dropped, and the others end.
                 Ok(Err(error)) => return Err(Error::Shard(error)),
                 Err(flume::RecvError::Disconnected) => {
+                    drop(go);
                     let why = hosts.into_iter().find_map(|host| host.join().err());
                     return Err(Error::Shard(
                         why.unwrap_or_else(|| std::io::Error::other("it ended without a word")),
@@ -288,6 +296,7 @@ impl Handle {
 #[derive(Clone)]
 struct Building {
     peers: Arc<Peers>,
+    wakers: Arc<[Waker]>,
     shared: Arc<Shared>,
     routes: Routes,
     config: Config,
@@ -301,20 +310,23 @@ impl Building {
         self,
         mesh: Mesh<Envelope>,
         listener: OwnedFd,
-        ready: &flume::Sender<std::io::Result<()>>,
+        ready: flume::Sender<std::io::Result<()>>,
         starts: &flume::Receiver<()>,
     ) {
         let me = mesh.me();
+        let shared = self.shared.clone();
         let mut shard = match self.build(mesh, listener) {
             Ok(shard) => shard,
             Err(error) => return drop(ready.send(Err(error))),
         };
-        if ready.send(Ok(())).is_err() || starts.recv().is_err() {
+        let told = ready.send(Ok(()));
+        drop(ready); // once all have, nobody can be waited for in vain
+        if told.is_err() || starts.recv().is_err() {
             return; // another shard could not start
         }
         // A panic here is not an actor's (those are contained) but ours: what it left half done nobody can mend.
         let turning = catch_unwind(AssertUnwindSafe(|| {
-            while !shard.tenants.is_done() {
+            while !(shard.tenants.is_done() && shard.driver.is_quiet()) {
                 shard.turn();
             }
         }));
@@ -325,8 +337,14 @@ impl Building {
             );
             std::process::abort();
         }
-        let Shard { driver, tenants, .. } = shard;
+        let Shard { driver, mut tenants, .. } = shard;
         drop(driver);
+        tenants.forget();
+        // Another shard's lanes may hold blocks of this one.
+        let patience = Instant::now() + FORGET_MAX;
+        while !shared.all_forgotten() && Instant::now() < patience {
+            std::thread::yield_now();
+        }
         tenants.finish();
     }
 
@@ -335,18 +353,17 @@ impl Building {
         mesh: Mesh<Envelope>,
         listener: OwnedFd,
     ) -> std::io::Result<Shard<UringDriver, House<crate::shard::uring::Socket>>> {
-        let Self { peers, shared, routes, config, features, epoch } = self;
+        let Self { peers, wakers, shared, routes, config, features, epoch } = self;
         let me = mesh.me();
         let pool_config = config.pool(features.incremental);
         let pool = Pool::new(&pool_config)?;
-        if config.huge_pages {
-            let pages = match pool.pages() {
-                Pages::HugeTlb => "huge pages of its own",
-                Pages::Transparent => "transparent huge pages",
-                Pages::Ordinary => "ordinary pages: there are no huge ones to be had",
-            };
-            tracing::info!(shard = me.0, pages, "memory");
-        }
+        let pages = match pool.pages() {
+            Pages::HugeTlb => "huge pages of its own",
+            Pages::Transparent => "transparent huge pages",
+            Pages::Ordinary if config.huge_pages => "ordinary pages: there are no huge ones to be had",
+            Pages::Ordinary => "ordinary pages, as configured",
+        };
+        tracing::info!(shard = me.0, pages, incremental = features.incremental, "memory");
         let uring = UringConfig {
             entries: config.ring,
             receive_blocks: pool_config.receive_blocks as u16,
@@ -355,7 +372,9 @@ impl Building {
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
         let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-        let local = Local::new(pool, mesh, heartbeat, config.bounds());
+        let waker = wakers[usize::from(me.0)].clone();
+        let outside = Outside::new(move || waker.wake());
+        let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
     }
@@ -372,3 +391,6 @@ fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {
     };
     std::thread::Builder::new().name("watchdog".into()).spawn(watch).ok() // without it, stalls are not seen, no more
 }
+
+/// How long a shard waits at its end for another to drop its messages.
+const FORGET_MAX: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,8 +1,10 @@
 //! Which path gets which session.
 
+use crate::actor::ActorId;
 use crate::actor::cell::Cell;
-use crate::connection::handshake::{Admitted, Doorman};
-use crate::connection::{Connection, Session, Upgrade};
+use crate::actor::outside::Outside;
+use crate::connection::handshake::{Admitted, Decision, Doorman};
+use crate::connection::{Connection, Session, Ticket, Upgrade};
 use crate::sync::Arc;
 use crate::wire::http::{Refusal, Request};
 use std::marker::PhantomData;
@@ -19,7 +21,7 @@ struct Entry {
 
 /// Makes connections of one kind of session.
 trait Route: Send + Sync {
-    fn admit(&self, upgrade: &Upgrade<'_>, subprotocol: Option<String>) -> Result<Admitted, Refusal>;
+    fn decide(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Decision, Refusal>;
 }
 
 struct To<F, S> {
@@ -32,10 +34,27 @@ where
     F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync,
     S: Session,
 {
-    fn admit(&self, upgrade: &Upgrade<'_>, subprotocol: Option<String>) -> Result<Admitted, Refusal> {
+    fn decide(&self, upgrade: &Upgrade<'_>, _: &Outside, _: ActorId) -> Result<Decision, Refusal> {
         let session = (self.make)(upgrade)?;
-        let open = Box::new(move |link| Box::new(Connection::new(session, link)) as Box<dyn Cell>);
-        Ok(Admitted { subprotocol, open })
+        Ok(Decision::Now(Box::new(move |link| Box::new(Connection::new(session, link)) as Box<dyn Cell>)))
+    }
+}
+
+/// As [`To`], for those who decide on another thread.
+struct Later<F, S> {
+    ask: F,
+    session: PhantomData<fn() -> S>,
+}
+
+impl<F, S> Route for Later<F, S>
+where
+    F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync,
+    S: Session,
+{
+    fn decide(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Decision, Refusal> {
+        let (ticket, verdict) = Ticket::new(outside.clone(), to);
+        (self.ask)(upgrade, ticket);
+        Ok(Decision::Later(verdict))
     }
 }
 
@@ -46,11 +65,21 @@ impl Routes {
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
         S: Session,
     {
-        let entry = Entry {
-            path: path.to_owned(),
-            subprotocols: subprotocols.iter().map(|&name| name.to_owned()).collect(),
-            route: Box::new(To { make, session: PhantomData }),
-        };
+        self.push(path, subprotocols, Box::new(To { make, session: PhantomData }));
+    }
+
+    /// Adds a path whose requests are decided later.
+    pub(crate) fn add_later<F, S>(&mut self, path: &str, ask: F)
+    where
+        F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync + 'static,
+        S: Session,
+    {
+        self.push(path, &[], Box::new(Later { ask, session: PhantomData }));
+    }
+
+    fn push(&mut self, path: &str, subprotocols: &[&str], route: Box<dyn Route>) {
+        let subprotocols = subprotocols.iter().map(|&name| name.to_owned()).collect();
+        let entry = Entry { path: path.to_owned(), subprotocols, route };
         Arc::get_mut(&mut self.0).expect("routes are added before they are shared").push(entry);
     }
 
@@ -64,12 +93,13 @@ impl Routes {
 }
 
 impl Doorman for Routes {
-    fn admit(&self, upgrade: &Upgrade<'_>) -> Result<Admitted, Refusal> {
+    fn admit(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Admitted, Refusal> {
         let entry = self.find(upgrade.path()).ok_or_else(|| Refusal::new(404))?;
         // The client's order is its preference (RFC 6455 §1.9). None in common is no error: the client decides.
         let subprotocol =
             upgrade.subprotocols().find(|offered| entry.subprotocols.iter().any(|ours| ours == offered));
-        entry.route.admit(upgrade, subprotocol.map(str::to_owned))
+        let session = entry.route.decide(upgrade, outside, to)?;
+        Ok(Admitted { subprotocol: subprotocol.map(str::to_owned), session })
     }
 
     fn plain(&self, request: &Request<'_>) -> Refusal {

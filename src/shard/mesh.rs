@@ -140,9 +140,9 @@ impl<T> Mesh<T> {
         self.bells[usize::from(self.me.0)].arm();
     }
 
-    /// Says that this shard is awake.
-    pub fn disarm(&self) {
-        self.bells[usize::from(self.me.0)].disarm();
+    /// Says that this shard is awake. False: somebody has rung.
+    pub fn disarm(&self) -> bool {
+        self.bells[usize::from(self.me.0)].disarm()
     }
 
     fn link(&mut self, to: ShardId) -> &mut Link<T> {

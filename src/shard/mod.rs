@@ -72,8 +72,8 @@ pub trait Tenants<D: Driver> {
     fn next_timer(&self) -> Option<Time>;
     /// About to sleep: arms the doorbell. Returns false, with the bell disarmed, if something came in meanwhile.
     fn arm(&mut self) -> bool;
-    /// Awake again.
-    fn disarm(&mut self);
+    /// Awake again. `unrung`: because the longest sleep was over, and nothing had completed.
+    fn disarm(&mut self, unrung: bool);
     /// The shard's memory.
     fn pool(&mut self) -> &mut Pool;
 }
@@ -89,7 +89,7 @@ pub enum Turn {
     Slept,
 }
 
-/// The longest sleep. A lost wake-up would cost this much and no more; the runner counts those.
+/// The longest sleep. A lost wake-up would cost this much and no more; the tenants count those.
 pub const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// A shard: one driver and those who live on it.
@@ -163,8 +163,8 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
     /// A turn's end, after its enter.
     pub(crate) fn settle(&mut self, slept: Option<Time>) {
         let Self { driver, tenants, .. } = self;
-        if slept.is_some() {
-            tenants.disarm();
+        if let Some(until) = slept {
+            tenants.disarm(driver.now() >= until && !driver.has_completions());
         }
         while let Some(sent) = driver.next_sent() {
             tenants.sent(sent);

@@ -70,12 +70,20 @@ impl Add<Duration> for Time {
 /// ```
 #[derive(Debug)]
 pub struct Wheel<K> {
-    slots: Box<[Vec<Entry<K>>]>,
+    slots: Box<[Bucket<K>]>,
     /// One bit a slot: does it hold anything?
     occupied: [u64; SLOTS / 64],
     /// Everything due at or before this millisecond has come out.
     expired_ms: u64,
     len: usize,
+}
+
+/// What shares a slot: due in the same millisecond of one round or another.
+#[derive(Debug)]
+struct Bucket<K> {
+    entries: Vec<Entry<K>>,
+    /// The earliest; of no meaning while there is none.
+    first_ms: u64,
 }
 
 #[derive(Debug)]
@@ -85,10 +93,10 @@ struct Entry<K> {
 }
 
 impl<K> Wheel<K> {
-    /// An empty wheel at the beginning of the world. Takes about 100 KB.
+    /// An empty wheel at the beginning of the world. Takes 128 KiB.
     pub fn new() -> Self {
         Self {
-            slots: std::iter::repeat_with(Vec::new).take(SLOTS).collect(),
+            slots: (0..SLOTS).map(|_| Bucket { entries: Vec::new(), first_ms: 0 }).collect(),
             occupied: [0; SLOTS / 64],
             expired_ms: 0,
             len: 0,
@@ -100,7 +108,9 @@ impl<K> Wheel<K> {
     pub fn schedule(&mut self, due: Time, key: K) {
         let due_ms = due.as_nanos().div_ceil(1_000_000).max(self.expired_ms + 1);
         let slot = slot_of(due_ms);
-        self.slots[slot].push(Entry { due_ms, key });
+        let bucket = &mut self.slots[slot];
+        bucket.first_ms = if bucket.entries.is_empty() { due_ms } else { bucket.first_ms.min(due_ms) };
+        bucket.entries.push(Entry { due_ms, key });
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.len += 1;
     }
@@ -119,31 +129,59 @@ impl<K> Wheel<K> {
             if self.occupied[index / 64] & (1 << (index % 64)) == 0 {
                 continue;
             }
-            let slot = &mut self.slots[index];
-            let before = slot.len();
-            due.extend(slot.extract_if(.., |entry| entry.due_ms <= now_ms).map(|entry| entry.key));
-            self.len -= before - slot.len();
-            if slot.is_empty() {
-                self.occupied[index / 64] &= !(1 << (index % 64));
+            let Bucket { entries, first_ms } = &mut self.slots[index];
+            if *first_ms > now_ms {
+                continue; // of a later round
+            }
+            let before = entries.len();
+            due.extend(entries.extract_if(.., |entry| entry.due_ms <= now_ms).map(|entry| entry.key));
+            self.len -= before - entries.len();
+            // What a burst has left behind in 4,096 slots would add up.
+            if entries.len() < entries.capacity() / 4 {
+                entries.shrink_to(KEPT.max(entries.len()));
+            }
+            match entries.iter().map(|entry| entry.due_ms).min() {
+                Some(next_ms) => *first_ms = next_ms,
+                None => self.occupied[index / 64] &= !(1 << (index % 64)),
             }
         }
         self.expired_ms = self.expired_ms.max(now_ms);
     }
 
-    /// When to call [`Self::expire`] next: not later than the first key is due, possibly earlier.
+    /// When the first key is due. Looks at every slot that holds something, until it finds one of this round.
     pub fn next(&self) -> Option<Time> {
-        if self.len == 0 {
-            return None;
-        }
         let start = slot_of(self.expired_ms + 1);
-        let first = (self.occupied[start / 64] & (u64::MAX << (start % 64)), start / 64);
-        let words = (1..=SLOTS / 64).map(|n| (start / 64 + n) % (SLOTS / 64));
-        let (bits, word) = std::iter::once(first)
-            .chain(words.map(|word| (self.occupied[word], word)))
-            .find(|(bits, _)| *bits != 0)?;
-        let slot = word * 64 + bits.trailing_zeros() as usize;
-        let ahead = (slot + SLOTS - start) % SLOTS;
-        Some(Time::from_nanos((self.expired_ms + 1 + ahead as u64) * 1_000_000))
+        let round_end_ms = self.expired_ms + SLOTS as u64;
+        let mut first_ms = u64::MAX;
+        for n in 0..=SLOTS / 64 {
+            let word = (start / 64 + n) % (SLOTS / 64);
+            let mut bits = self.occupied[word];
+            if n == 0 {
+                bits &= u64::MAX << (start % 64); // the rest of this word is the end of the round
+            }
+            while bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                first_ms = first_ms.min(self.slots[slot].first_ms);
+                if first_ms <= round_end_ms && slot_of(first_ms) == slot {
+                    return Some(Time::from_nanos(first_ms * 1_000_000)); // slots come in order of time
+                }
+            }
+        }
+        (first_ms != u64::MAX).then(|| Time::from_nanos(first_ms * 1_000_000))
+    }
+
+    /// Takes off every key that `keep` says no to. Looks at all of them.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        for (index, bucket) in self.slots.iter_mut().enumerate() {
+            let before = bucket.entries.len();
+            bucket.entries.retain(|entry| keep(&entry.key));
+            self.len -= before - bucket.entries.len();
+            match bucket.entries.iter().map(|entry| entry.due_ms).min() {
+                Some(first_ms) => bucket.first_ms = first_ms,
+                None => self.occupied[index / 64] &= !(1 << (index % 64)),
+            }
+        }
     }
 
     /// How many keys are on the wheel.
@@ -167,5 +205,7 @@ fn slot_of(ms: u64) -> usize {
     ms as usize & (SLOTS - 1)
 }
 
+/// Keys that a slot has room for without asking for memory, once it has held as many.
+const KEPT: usize = 8;
 const SLOTS: usize = 4096;
 const _: () = assert!(SLOTS.is_power_of_two()); // a slot is found by mask

@@ -78,7 +78,7 @@ impl Faults {
     /// Some of them, each about as often as not, at rates of all orders: a mistake that one fault hides shows in a world
     /// without it (Groce et al., "Swarm Testing", ISSTA 2012).
     pub fn swarm(seed: u64) -> Self {
-        let mut rng = fastrand::Rng::with_seed(seed ^ 0x53_5741_524d);
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x0053_5741_524d);
         let mut faults = Self::none();
         for fault in Fault::ALL {
             if rng.bool() {

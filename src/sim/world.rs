@@ -5,6 +5,7 @@ use super::driver::SimDriver;
 use super::fault::{Fault, Faults};
 use super::net::{Net, SimSocket, Way, Wires};
 use crate::actor::local::Local;
+use crate::actor::outside::Outside;
 use crate::buf::Pool;
 use crate::connection::{Session, Upgrade};
 use crate::server::house::House;
@@ -289,6 +290,9 @@ impl Begun {
         faults: &Faults,
         scripts: Vec<Client>,
     ) -> Self {
+        let mut config = config.clone();
+        config.fit(u64::MAX);
+        let config = &config;
         let wires = Wires::new(Net::new(rng.fork(), shards, faults.clone()));
         let shared = Shared::new(shards);
         let incremental = rng.bool();
@@ -297,7 +301,9 @@ impl Begun {
             let me = mesh.me();
             let pool = Pool::new(&config.pool(incremental)).expect("a small pool can be had");
             let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-            let local = Local::new(pool, mesh, heartbeat, config.bounds());
+            // What another thread would wake, the world sees by its flag.
+            let outside = Outside::new(|| ());
+            let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
             let house = House::new(local, shared.clone(), routes.clone(), config, rng.u64(..));
             Shard::new(SimDriver::new(wires.clone(), me, incremental), house, pace)
         };
@@ -338,7 +344,7 @@ impl Begun {
         let now = self.wires.get().now;
         for (number, shard) in self.shards.iter().enumerate() {
             let due = match shard.driver.asleep {
-                Some(until) if !shard.driver.has_news() => until,
+                Some(until) if !(shard.driver.has_news() || shard.tenants.local.outside().is_set()) => until,
                 _ => now,
             };
             at(due, now, Choice::Shard(number));

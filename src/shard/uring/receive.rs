@@ -18,20 +18,23 @@ pub(super) struct ReceiveRing {
     /// What the kernel has, by the block's index.
     lent: Box<[Option<ReceiveBlock>]>,
     lent_count: u16,
+    /// How many blocks the kernel is to have. Few, so that they stay in the cache and little memory is ever touched;
+    /// more once it has run out.
+    lent_target: u16,
+    ran_out: bool,
     incremental: bool,
 }
 
-/// How many blocks the kernel has at most. Few, so that they stay in the cache; the pool has more for a burst.
-const LENT_MAX: u16 = 32;
-/// The same, when each receive takes a whole block.
-const LENT_WHOLE_MAX: u16 = 2048;
+/// How many blocks the kernel has to begin with, and at most, if it fills them piece by piece. The rest of the pool is for
+/// what is being read, and for sessions that keep messages.
+const LENT_FEW: u16 = 8;
+const LENT_MANY: u16 = 16;
 pub(super) const GROUP: u16 = 0;
 
 impl ReceiveRing {
     /// Registers an empty ring with room for as many blocks as the pool has.
     pub(super) fn register(ring: &io_uring::IoUring, blocks: u16, incremental: bool) -> io::Result<Self> {
-        let lent_max = if incremental { LENT_MAX } else { LENT_WHOLE_MAX };
-        let slots = blocks.min(lent_max).next_power_of_two();
+        let slots = blocks.min(SLOTS_MAX).next_power_of_two();
         let bytes = usize::from(slots) * size_of::<BufRingEntry>();
         let layout = Layout::from_size_align(bytes, 4096).map_err(io::Error::other)?;
         // SAFETY: the layout has a size above zero: there is at least one slot.
@@ -46,6 +49,8 @@ impl ReceiveRing {
             tail: 0,
             lent: (0..blocks).map(|_| None).collect(),
             lent_count: 0,
+            lent_target: if incremental { LENT_FEW.min(blocks.div_ceil(2)) } else { lent_max(blocks, false) },
+            ran_out: false,
             incremental,
         };
         let flags = if incremental { IOU_PBUF_RING_INC } else { 0 };
@@ -57,11 +62,12 @@ impl ReceiveRing {
 
     /// Lends the kernel what the pool has, up to what it needs. Returns whether anything was lent.
     pub(super) fn refill(&mut self, pool: &mut Pool) -> bool {
-        if self.lent_count > self.mask {
-            return false;
+        if std::mem::take(&mut self.ran_out) {
+            let lent_max = lent_max(self.lent.len() as u16, self.incremental);
+            self.lent_target = self.lent_target.saturating_mul(2).min(lent_max);
         }
         let mut any = false;
-        while self.lent_count <= self.mask
+        while self.lent_count < self.lent_target
             && let Some(block) = pool.take_receive()
         {
             self.lend(block);
@@ -78,9 +84,14 @@ impl ReceiveRing {
         any
     }
 
-    /// Whether the kernel has nothing to receive into.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lent_count == 0
+    /// The kernel ran out of blocks: from now on it has more.
+    pub(super) fn ran_out(&mut self) {
+        self.ran_out = true;
+    }
+
+    /// How many receives the lent blocks are likely to serve.
+    pub(super) fn receives(&self) -> usize {
+        usize::from(self.lent_count) * if self.incremental { RECEIVES_A_BLOCK } else { 1 }
     }
 
     /// The `bytes` that the kernel says it has written into block `index`. `more`: it will go on filling this block.
@@ -132,6 +143,18 @@ impl Drop for ReceiveRing {
         }
     }
 }
+
+/// How many of the pool's blocks the kernel may have. Never all: those who read have some too.
+fn lent_max(blocks: u16, incremental: bool) -> u16 {
+    let half = blocks.div_ceil(2);
+    if incremental { half.min(LENT_MANY) } else { half.min(SLOTS_MAX) }
+}
+
+/// A guess: most receives are small.
+const RECEIVES_A_BLOCK: usize = 16;
+
+/// What the kernel allows in one ring.
+const SLOTS_MAX: u16 = 1 << 15;
 
 /// `IOU_PBUF_RING_INC` of linux/io_uring.h.
 pub(super) const IOU_PBUF_RING_INC: u16 = 2;

@@ -1,0 +1,171 @@
+//! Thousands at once. The server is a process of its own, and so are its clients: this one. 20,000 open files are
+//! enough for each.
+
+use super::harness::{Client, Process, Said, alone, connect_from, frame, request, wait_at_most};
+use corewire::wire::frame::Opcode;
+use corewire::wire::handshake::Key;
+use std::io::{ErrorKind, Write};
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const MIB: u64 = 1 << 20;
+
+/// Every burst comes from an address of its own, since ports rest for a minute after use.
+fn source(n: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 1, 1 + n as u8)
+}
+
+/// Opens `count` WebSockets.
+fn burst(server: &Process, source: Ipv4Addr, count: usize) -> Vec<Client> {
+    let key = Key::from_nonce([0; 16]);
+    let hello = request("/", &[], &key);
+    let mut clients: Vec<Client> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut client = Client::new(connect_from(source, server.address));
+        client.raw(&hello);
+        clients.push(client);
+    }
+    for client in &mut clients {
+        client.opened(&key, &[]);
+    }
+    clients
+}
+
+#[test]
+fn bursts_of_ten_thousand_connections_leave_nothing_behind() {
+    let _alone = alone();
+    // A tick that nobody waits for any more leaves the wheel when it is due: here that is soon.
+    let mut server = Process::start(&["--idle-timeout", "6", "--handshake-timeout", "3"]);
+    let descriptors = server.descriptors();
+    server.client().check_echo("before");
+    wait_at_most(FORGOTTEN, "it is forgotten", || server.descriptors() <= descriptors);
+    let memory = server.memory_bytes();
+    let mut memories = Vec::new();
+    for n in 0..BURSTS {
+        let mut clients = burst(&server, source(n), BURST);
+        assert!(server.descriptors() >= descriptors + BURST);
+        for (n, client) in clients.iter_mut().enumerate() {
+            match n % 100 {
+                0 => client.text("some speak"), // and do not wait for the answer
+                1 => client.close(1000, "some say goodbye"),
+                _ => {}
+            }
+            if n % 2 == 0 {
+                let socket = socket2::SockRef::from(&client.stream);
+                socket.set_linger(Some(Duration::ZERO)).expect("it is TCP"); // half of them reset
+            }
+        }
+        drop(clients);
+        wait_at_most(FORGOTTEN, "all are forgotten", || server.descriptors() <= descriptors);
+        memories.push(server.memory_bytes() / MIB);
+    }
+    println!("{} MiB before; after each burst of {BURST}: {memories:?}", memory / MIB);
+    server.wait_until_idle();
+    server.client().check_echo("as before");
+    // What a shard's tables have grown to stays with it: some hundred bytes a connection, once.
+    let (first, last) = (memories[1], memories[BURSTS - 1]);
+    assert!(last <= memory / MIB + 24, "{} MiB before, {last} at the end: {memories:?}", memory / MIB);
+    assert!(last <= first + 4, "it grows by the burst: {memories:?}");
+}
+
+const BURSTS: usize = 20;
+const BURST: usize = 10_000;
+const FORGOTTEN: Duration = Duration::from_secs(20);
+
+#[test]
+fn ten_thousand_clients_that_never_read_do_not_stop_one_that_does() {
+    let _alone = alone();
+    let server = Process::start(&[]);
+    let before = server.memory_bytes();
+    let mut crowd = burst(&server, source(100), BURST);
+    let opened = server.memory_bytes();
+    let mut bystander = server.client();
+    bystander.check_echo("with all of them here");
+
+    let flooding = &AtomicBool::new(true);
+    let (done, slowest, echoes) = std::thread::scope(|scope| {
+        let echoing = scope.spawn(move || {
+            let (mut slowest, mut echoes) = (Duration::ZERO, 0);
+            while flooding.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                bystander.check_echo("and me?");
+                slowest = slowest.max(asked.elapsed());
+                echoes += 1;
+            }
+            (slowest, echoes)
+        });
+        let done = flood_all(&mut crowd);
+        flooding.store(false, Ordering::Relaxed);
+        let (slowest, echoes) = echoing.join().expect("it is served");
+        (done, slowest, echoes)
+    });
+    let memory = server.memory_bytes();
+    println!(
+        "{done:?}; beside them {echoes} echoes, the slowest {slowest:?}; memory {} MiB, {} with all open, {} at the end",
+        before / MIB,
+        opened / MIB,
+        memory / MIB
+    );
+    assert!(done.blocked > BURST / 2, "{done:?}: the server should have stopped reading most of them");
+    assert!(
+        echoes > 100 && slowest < Duration::from_secs(2),
+        "{echoes} echoes, the slowest took {slowest:?}"
+    );
+    // Two shards, each with its quota of 256 MiB for what waits, and what it took to open so many.
+    assert!(memory < opened + 2 * 256 * MIB + 64 * MIB, "{} MiB", memory / MIB);
+}
+
+/// What became of the crowd.
+#[derive(Debug, Default)]
+struct Flooded {
+    /// The server does not read them any more.
+    blocked: usize,
+    /// The server has shed them.
+    reset: usize,
+    bytes: usize,
+}
+
+/// All of them send, in turn, and none reads, until the server takes no more from any.
+fn flood_all(crowd: &mut [Client]) -> Flooded {
+    let messages = frame(Opcode::Binary, &[7; 4 << 10]).repeat(16);
+    let mut done = Flooded::default();
+    let mut left: Vec<(&mut Client, usize)> = crowd.iter_mut().map(|client| (client, 0)).collect();
+    for (client, _) in &left {
+        client.stream.set_nonblocking(true).expect("it is a socket");
+    }
+    let begun = Instant::now();
+    while !left.is_empty() && begun.elapsed() < Duration::from_secs(20) {
+        left.retain_mut(|(client, sent)| match client.stream.write(&messages[*sent % messages.len()..]) {
+            Ok(bytes) => {
+                *sent += bytes;
+                done.bytes += bytes;
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                done.blocked += 1;
+                false
+            }
+            Err(_) => {
+                done.reset += 1;
+                false
+            }
+        });
+    }
+    done
+}
+
+#[test]
+fn the_crowd_can_speak_all_at_once() {
+    let _alone = alone();
+    let server = Process::start(&[]);
+    let mut crowd = burst(&server, source(101), BURST);
+    for round in 0..3 {
+        let text = format!("round {round}");
+        crowd.iter_mut().for_each(|client| client.text(&text));
+        for client in &mut crowd {
+            assert_eq!(client.next(), Said::Text(text.clone().into_bytes()));
+        }
+    }
+}

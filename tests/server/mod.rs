@@ -1,0 +1,18 @@
+//! The real server from outside, as its users and its enemies see it: over TCP, in this process or as the echo example.
+//!
+//! - `harness`: servers to test and a client that can misbehave
+//! - `basics`, `http`: what it promises to everyone
+//! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
+//! - `time`, `shutdown`: deadlines and ends
+//! - `crowd`: thousands of connections: churn, and those who never read
+//! - `park`: a message for a shard that sleeps
+
+mod attacks;
+mod basics;
+mod crowd;
+mod harness;
+mod http;
+mod park;
+mod shutdown;
+mod slow;
+mod time;

@@ -1,0 +1,109 @@
+//! Deadlines, silence, and peers that are gone without a word.
+
+use super::harness::{Client, Local, Said, connect, read_all, wait_until};
+use corewire::wire::frame::Opcode;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+#[test]
+fn one_who_connects_and_says_nothing_is_answered_408_at_the_deadline() {
+    let server = Local::echo(|config| config.rules.handshake_timeout = Duration::from_millis(300));
+    let begun = Instant::now();
+    let mut stream = connect(server.address);
+    let answer = read_all(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer:?}");
+    // A shard's clock is as old as its turn, so on a busy machine a deadline may come a little early.
+    let waited = begun.elapsed();
+    assert!((Duration::from_millis(200)..Duration::from_secs(5)).contains(&waited), "{waited:?}");
+    drop(stream);
+    wait_until("it is forgotten", || server.handle.stats().connections == 0);
+}
+
+/// A server that is impatient with silence.
+fn impatient() -> Local {
+    Local::echo(|config| {
+        config.rules.ping_interval = Duration::from_millis(200);
+        config.rules.idle_timeout = Duration::from_millis(800);
+    })
+}
+
+#[test]
+fn a_silent_client_is_pinged_and_then_closed_with_1001() {
+    let server = impatient();
+    let begun = Instant::now();
+    let mut client = server.client();
+    assert_eq!(client.next(), Said::Ping(vec![]));
+    assert!(begun.elapsed() >= Duration::from_millis(200), "not before its time");
+    client.check_closed(1001);
+    assert!((Duration::from_millis(800)..Duration::from_secs(5)).contains(&begun.elapsed()));
+    drop(client);
+    wait_until("it is forgotten", || server.handle.stats().connections == 0);
+}
+
+#[test]
+fn a_client_that_answers_pings_stays() {
+    let server = impatient();
+    let begun = Instant::now();
+    let mut client = server.client();
+    let mut pings = 0;
+    while begun.elapsed() < Duration::from_millis(2400) {
+        let said = client.next();
+        let Said::Ping(payload) = said else { panic!("{said:?} after {pings} pings") };
+        client.send(Opcode::Pong, &payload);
+        pings += 1;
+    }
+    assert!(pings >= 3, "{pings} pings in three time-outs");
+    client.check_echo("still here");
+}
+
+#[test]
+fn a_client_that_speaks_is_not_pinged() {
+    let server = impatient();
+    let begun = Instant::now();
+    let mut client = server.client();
+    while begun.elapsed() < Duration::from_millis(1200) {
+        client.text("here");
+        assert_eq!(client.next(), Said::Text(b"here".to_vec()));
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_client_that_does_not_answer_our_close_is_cut_off() {
+    let server = Local::echo(|config| {
+        config.rules.ping_interval = Duration::from_secs(1000);
+        config.rules.idle_timeout = Duration::from_millis(200);
+        config.rules.close_timeout = Duration::from_millis(300);
+    });
+    let mut client = server.client();
+    assert!(matches!(client.next(), Said::Close(Some(1001), _)));
+    let begun = Instant::now();
+    wait_until("it is forgotten", || server.handle.stats().connections == 0); // and `client` is still open
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    client.hang_up();
+}
+
+#[test]
+fn peers_that_hang_up_half_reset_or_vanish_are_cleaned_up() {
+    let server = Local::echo(|config| config.rules.close_timeout = Duration::from_millis(300));
+    let mut bystander = server.client();
+    let (mut held, everybody): (Vec<Client>, _) = (Vec::new(), 60);
+    for n in 0..everybody {
+        let mut client = if n % 2 == 0 { server.client() } else { Client::new(connect(server.address)) };
+        match n % 6 {
+            0 | 1 => client.stream.shutdown(Shutdown::Write).expect("it is open"),
+            2 | 3 => {
+                let socket = socket2::SockRef::from(&client.stream);
+                socket.set_linger(Some(Duration::ZERO)).expect("it is TCP"); // closing it resets it
+                continue;
+            }
+            4 => client.raw(b"\x81\xfe\x01\0"), // in the middle of a header
+            _ => client.raw(b"GET / HT"),
+        }
+        if n % 6 < 2 {
+            held.push(client); // half open
+        }
+    }
+    wait_until("only the bystander is left", || server.handle.stats().connections == 1);
+    bystander.check_echo("where is everybody?");
+}

@@ -1,0 +1,4 @@
+//! Promises of `shard` that need no kernel.
+
+mod mesh;
+mod wheel;
