@@ -7,6 +7,7 @@
 //! - [`World`]: shards, clients, chance, and what must hold at the end; [`check`] runs many of them
 //! - [`Client`], [`Heard`], [`Report`]: scripts, and what became of them
 //! - [`Fault`], [`Faults`]: what goes wrong, and how often
+//! - `crowd`, `living`: clients that are made up, and a client at work
 //! - `driver`, `net`: the made-up kernel and network
 //!
 //! One source of chance decides which shard turns, which piece of a stream arrives, which client acts. Time passes only
@@ -18,8 +19,10 @@
 //! A message comes from a [`Client`] and leaves for `shard`, as if it came from `shard::uring`.
 
 mod client;
+mod crowd;
 mod driver;
 mod fault;
+mod living;
 mod net;
 mod world;
 

@@ -1,8 +1,9 @@
 //! A world: shards, a network, clients, one source of chance, and what must hold.
 
-use super::client::{Client, Heard, Living, Report};
+use super::client::{Client, Heard, Report};
 use super::driver::SimDriver;
 use super::fault::{Fault, Faults};
+use super::living::Living;
 use super::net::{Net, SimSocket, Way, Wires};
 use crate::actor::local::Local;
 use crate::actor::outside::Outside;
@@ -53,9 +54,9 @@ struct Begun {
     wires: Wires,
     shared: Arc<Shared>,
     shards: Vec<Shard<SimDriver, House<SimSocket>>>,
-    /// Turns of which only the first half has run: until when they sleep.
     clients: Vec<Living>,
     steps: u64,
+    turns: u64,
 }
 
 /// What can happen next.
@@ -159,6 +160,11 @@ impl World {
     /// The time.
     pub fn now(&mut self) -> Time {
         self.begin().wires.get().now
+    }
+
+    /// How many turns all shards have made: a server with nothing to do makes few.
+    pub fn turns(&mut self) -> u64 {
+        self.begin().turns
     }
 
     /// How often a fault was dealt so far, by the network and the kernel.
@@ -312,7 +318,7 @@ impl Begun {
             let mut net = wires.get();
             scripts.into_iter().map(|script| Living::new(script, &mut net.rng, Time::ZERO)).collect()
         };
-        Self { wires, shared, shards, clients, steps: 0 }
+        Self { wires, shared, shards, clients, steps: 0, turns: 0 }
     }
 
     fn advance(&mut self, phase: Phase) {
@@ -383,6 +389,7 @@ impl Begun {
 
     /// One shard wakes, if it slept, and turns until it enters its kernel again.
     fn turn(&mut self, number: usize) {
+        self.turns += 1;
         let shard = &mut self.shards[number];
         if let Some(until) = shard.driver.asleep {
             shard.driver.wake();

@@ -122,6 +122,30 @@ fn a_silent_client_is_pinged_and_one_that_answers_stays() {
     world.shut_down();
 }
 
+/// Wants to hear nothing, ever.
+struct Deaf;
+impl Session for Deaf {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        cx.client().pause();
+        Ok(())
+    }
+
+    fn message(&mut self, _: Message, _: &mut Context<Self>) -> Result<(), Close> {
+        unreachable!("it has paused")
+    }
+}
+
+#[test]
+fn a_session_that_pauses_is_not_idle_and_costs_nothing() {
+    let mut world = World::new(7).at("/", |_: &Upgrade| Ok(Deaf));
+    let client = world.client(Client::at("/").text("hello"));
+    world.run_for(600_000);
+    assert_eq!(world.report(client).close_code(), None);
+    let turns = world.turns();
+    assert!(turns < 1000, "{turns} turns in ten minutes in which nothing happens");
+    world.shut_down();
+}
+
 #[test]
 fn a_client_that_vanished_is_let_go_after_the_idle_timeout() {
     let mut world = World::new(2).at("/", |_: &Upgrade| Ok(Echo)).configure(|config| {
