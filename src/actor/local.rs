@@ -434,22 +434,22 @@ impl Local {
         });
         let mut back = Vec::new();
         mesh.drain_back(|_, envelope| back.push(envelope));
-        // First, while the way back has the room that `drain` has made sure of.
         for (envelope, reason) in refused {
             self.turn_back(envelope, reason);
         }
-        self.return_mail();
         for envelope in back {
             self.take_back(envelope);
         }
+        self.return_mail();
     }
 
     /// Notes that an envelope goes back to its sender. Not at once: the sender may be running, or the way back full.
     fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
         self.counters.refused += 1;
-        match envelope.from {
-            Some(_) => self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope }),
-            None => self.discard(envelope),
+        if envelope.from.is_some() {
+            self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope });
+        } else {
+            self.discard(envelope);
         }
     }
 
@@ -463,7 +463,7 @@ impl Local {
                     match self.mesh.send_back(sender.shard, envelope) {
                         Ok(()) => {}
                         Err(PushError::Full(envelope)) => self.returns.push_back(envelope),
-                        Err(closed) => self.discard(closed),
+                        Err(gone) => self.discard(gone),
                     }
                 }
                 _ => self.take_back(envelope),
