@@ -262,10 +262,14 @@ impl<S: Session> Connection<S> {
         let idle_ms = rules.idle_timeout.as_millis() as u32;
         let ping_ms = rules.ping_interval.as_millis() as u32;
         let silent_ms = self.link.silent_ms(local.now());
-        // After a ping, in time for the next: a pong moves no tick.
-        let next_ms = if silent_ms < ping_ms { ping_ms } else { silent_ms.saturating_add(ping_ms) };
-        let limit_ms = next_ms.min(idle_ms);
-        self.link.tick_in(limit_ms.saturating_sub(silent_ms), local, me);
+        let often_ms = ping_ms.min(idle_ms);
+        let delay_ms = match silent_ms {
+            _ if silent_ms < often_ms => often_ms - silent_ms,
+            // After a ping, in time for the next: a pong moves no tick.
+            _ if silent_ms < idle_ms => often_ms.min(idle_ms - silent_ms),
+            _ => often_ms, // it pauses
+        };
+        self.link.tick_in(delay_ms, local, me);
     }
 }
 

@@ -95,7 +95,7 @@ pub trait Driver {
         sink: &mut dyn FnMut(Completion<Self::Socket>),
     ) -> usize;
 
-    /// Whether [`Self::poll`] would find something without [`Self::enter`].
+    /// Whether [`Self::poll`] would find something without [`Self::enter`], or after one that does not sleep.
     fn has_completions(&mut self) -> bool;
 
     /// Submits everything queued. With `until`, sleeps until something completes, the doorbell rings or the

@@ -459,7 +459,8 @@ impl Driver for SimDriver {
     }
 
     fn has_completions(&mut self) -> bool {
-        !self.posted.is_empty()
+        // As the real one: the starved wait for the blocks that sends give back.
+        !self.posted.is_empty() || !self.starved.is_empty() && !self.sends.is_empty()
     }
 
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {

@@ -7,6 +7,8 @@
 //! - [`World`]: shards, clients, chance, and what must hold at the end; [`check`] runs many of them
 //! - [`Client`], [`Heard`], [`Report`]: scripts, and what became of them
 //! - [`Fault`], [`Faults`]: what goes wrong, and how often
+//! - `crowd`, `living`: clients that are made up, and a client at work
+//! - `begun`: what can happen next, and that one thing of it happens
 //! - `driver`, `net`: the made-up kernel and network
 //!
 //! One source of chance decides which shard turns, which piece of a stream arrives, which client acts. Time passes only
@@ -17,9 +19,12 @@
 //!
 //! A message comes from a [`Client`] and leaves for `shard`, as if it came from `shard::uring`.
 
+mod begun;
 mod client;
+mod crowd;
 mod driver;
 mod fault;
+mod living;
 mod net;
 mod world;
 

@@ -1,19 +1,15 @@
-//! A world: shards, a network, clients, one source of chance, and what must hold.
+//! A world: what it is made of, how long it runs, and what must hold.
 
-use super::client::{Client, Heard, Living, Report};
-use super::driver::SimDriver;
+use super::begun::Begun;
+use super::client::{Client, Heard, Report};
 use super::fault::{Fault, Faults};
-use super::net::{Net, SimSocket, Way, Wires};
-use crate::actor::local::Local;
-use crate::actor::outside::Outside;
-use crate::buf::Pool;
+use super::living::Living;
 use crate::connection::{Session, Upgrade};
 use crate::server::house::House;
 use crate::server::route::Routes;
-use crate::server::shared::{Phase, Shared};
+use crate::server::shared::Phase;
 use crate::server::{Config, Stats, metrics};
-use crate::shard::{Driver as _, Mesh, Shard, Time};
-use crate::sync::Arc;
+use crate::shard::{Shard, Time};
 use crate::wire::http::Refusal;
 use std::time::Duration;
 
@@ -34,6 +30,13 @@ use std::time::Duration;
 /// let ann = world.client(Client::at("/").text("hello").until_heard(1).close(1000));
 /// world.run_until_quiet(10_000); // milliseconds, none of which pass
 /// assert_eq!(world.report(ann).heard[0], Heard::Text("hello".into()));
+///
+/// let bob = world.client(Client::at("/"));
+/// world.run_for(60_000);
+/// assert_eq!((world.stats().connections, world.now().as_millis()), (1, 60_000));
+/// world.drain();
+/// world.run_until_quiet(10_000);
+/// assert_eq!(world.report(bob).close_code(), Some(Some(1001)));
 /// world.shut_down();
 /// ```
 pub struct World {
@@ -47,23 +50,6 @@ pub struct World {
     crowd: usize,
     scripts: Vec<Client>,
     begun: Option<Begun>,
-}
-
-struct Begun {
-    wires: Wires,
-    shared: Arc<Shared>,
-    shards: Vec<Shard<SimDriver, House<SimSocket>>>,
-    /// Turns of which only the first half has run: until when they sleep.
-    clients: Vec<Living>,
-    steps: u64,
-}
-
-/// What can happen next.
-#[derive(Debug, Clone, Copy)]
-enum Choice {
-    Shard(usize),
-    Deliver(usize, Way),
-    Client(usize),
 }
 
 impl World {
@@ -159,6 +145,11 @@ impl World {
     /// The time.
     pub fn now(&mut self) -> Time {
         self.begin().wires.get().now
+    }
+
+    /// How many turns all shards have made: a server with nothing to do makes few.
+    pub fn turns(&mut self) -> u64 {
+        self.begin().turns
     }
 
     /// How often a fault was dealt so far, by the network and the kernel.
@@ -281,157 +272,6 @@ impl World {
     }
 }
 
-impl Begun {
-    fn new(
-        rng: &mut fastrand::Rng,
-        shards: u16,
-        config: &Config,
-        routes: &Routes,
-        faults: &Faults,
-        scripts: Vec<Client>,
-    ) -> Self {
-        let mut config = config.clone();
-        config.fit(u64::MAX);
-        let config = &config;
-        let wires = Wires::new(Net::new(rng.fork(), shards, faults.clone()));
-        let shared = Shared::new(shards);
-        let incremental = rng.bool();
-        let pace = crate::shard::Pace { sleep_max: NEVER, ..config.pace() };
-        let build = |mesh: Mesh<_>| {
-            let me = mesh.me();
-            let pool = Pool::new(&config.pool(incremental)).expect("a small pool can be had");
-            let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-            // What another thread would wake, the world sees by its flag.
-            let outside = Outside::new(|| ());
-            let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
-            let house = House::new(local, shared.clone(), routes.clone(), config, rng.u64(..));
-            Shard::new(SimDriver::new(wires.clone(), me, incremental), house, pace)
-        };
-        let shards = Mesh::new(shards, config.lane_slots).into_iter().map(build).collect();
-        let clients = {
-            let mut net = wires.get();
-            scripts.into_iter().map(|script| Living::new(script, &mut net.rng, Time::ZERO)).collect()
-        };
-        Self { wires, shared, shards, clients, steps: 0 }
-    }
-
-    fn advance(&mut self, phase: Phase) {
-        self.shared.advance(phase);
-        self.wires.get().bells.fill(true);
-    }
-
-    fn is_quiet(&self) -> bool {
-        self.clients.iter().all(|client| client.done) && self.shared.connections() == 0
-    }
-
-    fn is_done(&self) -> bool {
-        self.shards.iter().all(|shard| shard.tenants.is_done())
-    }
-
-    /// One thing happens, or time passes. False: nothing will before `end`.
-    fn step(&mut self, end: Time) -> bool {
-        self.steps += 1;
-        assert!(self.steps < STEPS_MAX, "too much happens: {}", self.what_is_left());
-        let mut choices = Vec::new();
-        let mut next: Option<Time> = None;
-        let mut at = |when: Time, now: Time, choice: Choice| {
-            if when <= now {
-                choices.push(choice);
-            } else {
-                next = Some(next.map_or(when, |next| next.min(when)));
-            }
-        };
-        let now = self.wires.get().now;
-        for (number, shard) in self.shards.iter().enumerate() {
-            let due = match shard.driver.asleep {
-                Some(until) if !(shard.driver.has_news() || shard.tenants.local.outside().is_set()) => until,
-                _ => now,
-            };
-            at(due, now, Choice::Shard(number));
-        }
-        {
-            let net = self.wires.get();
-            for id in 0..net.connections.len() {
-                for way in [Way::Up, Way::Down] {
-                    if let Some(due) = net.due(id, way) {
-                        at(due, now, Choice::Deliver(id, way));
-                    }
-                }
-            }
-            for (number, client) in self.clients.iter().enumerate() {
-                if let Some(due) = client.due(&net) {
-                    at(due, now, Choice::Client(number));
-                }
-            }
-        }
-        let choice = {
-            let mut net = self.wires.get();
-            if choices.is_empty() {
-                let Some(next) = next.filter(|&next| next <= end) else { return false };
-                net.now = next;
-                return true;
-            }
-            choices[net.rng.usize(0..choices.len())]
-        };
-        match choice {
-            Choice::Shard(number) => self.turn(number),
-            Choice::Deliver(id, way) => self.wires.get().deliver(id, way),
-            Choice::Client(number) => self.clients[number].act(&mut self.wires.get()),
-        }
-        now <= end
-    }
-
-    /// One shard wakes, if it slept, and turns until it enters its kernel again.
-    fn turn(&mut self, number: usize) {
-        let shard = &mut self.shards[number];
-        if let Some(until) = shard.driver.asleep {
-            shard.driver.wake();
-            shard.settle(Some(until));
-        }
-        let (_, until) = shard.work();
-        let now = shard.driver.now();
-        assert!(
-            until.is_none_or(|until| until > now),
-            "shard {number} would sleep until {until:?}, which is over: it spins"
-        );
-        shard.driver.enter(&mut shard.tenants.local.pool, until);
-        if until.is_none() {
-            shard.settle(None);
-        }
-        self.assert_no_lost_wake_up();
-    }
-
-    /// Who sleeps has no mail, or was rung.
-    fn assert_no_lost_wake_up(&mut self) {
-        for shard in &mut self.shards {
-            let me = shard.tenants.local.mesh.me();
-            if shard.driver.asleep.is_some() && !self.wires.get().bells[usize::from(me.0)] {
-                assert!(
-                    !shard.tenants.local.mesh.has_mail(),
-                    "{me} sleeps, its lanes have mail, and nobody rang"
-                );
-            }
-        }
-    }
-
-    fn what_is_left(&self) -> String {
-        let mut left = format!(
-            "at {:?}; {} connections; ",
-            self.wires.get().now.since(Time::ZERO),
-            self.shared.connections()
-        );
-        for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.done).take(3) {
-            left += &format!("client {number} goes on: {:.600}; ", format!("{client:?}"));
-        }
-        for shard in &self.shards {
-            let local = &shard.tenants.local;
-            let asleep = shard.driver.asleep;
-            left += &format!("{} has {} actors, asleep until {asleep:?}; ", local.mesh.me(), local.actors());
-        }
-        left
-    }
-}
-
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World")
@@ -444,8 +284,3 @@ impl std::fmt::Debug for World {
 fn small_config() -> Config {
     Config { lane_slots: 64, receive_bytes: 256 << 10, outbound_bytes_max: 64 << 20, ..Config::default() }
 }
-
-/// A sleep that only a timer or a wake-up ends.
-const NEVER: Duration = Duration::from_secs(1 << 30);
-/// More than any world needs; a shard that never stops turning gets here.
-const STEPS_MAX: u64 = 20_000_000;

@@ -121,7 +121,7 @@ impl Session for Host {
 #[test]
 fn every_message_is_handled_in_order_or_refused_or_returned_once() {
     let ways = Mutex::new([0; 3]);
-    sim::check(0..300, |world| {
+    sim::check(super::seeds(300), |world| {
         let seed = world.seed();
         let book = Shared::default();
         let hosts = book.clone();
@@ -204,7 +204,7 @@ impl Session for Pond {
 
 #[test]
 fn who_takes_the_slot_of_a_connection_hears_nothing_of_its_socket() {
-    sim::check(0..300, |world| {
+    sim::check(super::seeds(300), |world| {
         let seed = world.seed();
         let faults = Faults::swarm(seed)
             .with(Fault::Cut, 0.05)

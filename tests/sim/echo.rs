@@ -2,6 +2,7 @@
 
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Fault, Faults, Heard, World};
+use std::cell::Cell;
 use std::time::Duration;
 
 pub(super) struct Echo;
@@ -45,15 +46,39 @@ impl Handler<GoOn> for Talk {
 
 #[test]
 fn a_session_that_pauses_hears_everything_in_order() {
-    sim::check(0..200, |world| {
+    sim::check(super::seeds(200), |world| {
         let faults = Faults::swarm(world.seed());
         check(world.at("/", |_: &Upgrade| Ok(Talk::new())), faults);
     });
 }
 
 #[test]
+fn with_two_receive_blocks_nobody_starves() {
+    sim::check(super::seeds(300), |world| {
+        let faults =
+            if world.seed().is_multiple_of(2) { Faults::none() } else { Faults::swarm(world.seed()) };
+        let world = world.configure(|config| config.receive_bytes = 4096);
+        check(world.at("/", |_: &Upgrade| Ok(Echo)), faults);
+    });
+}
+
+#[test]
+fn who_found_no_receive_block_waits_for_no_timer() {
+    sim::check(super::seeds(300), |world| {
+        let mut world = world.configure(|config| config.receive_bytes = 4096).at("/", |_: &Upgrade| Ok(Echo));
+        let script = Client::at("/").wait(Duration::from_millis(10)).binary([7; 1500], 1);
+        let clients: Vec<usize> = (0..5).map(|_| world.client(script.clone())).collect();
+        world.run_for(11);
+        for client in clients {
+            assert_eq!(world.report(client).messages().count(), 1, "the echo is there within a millisecond");
+        }
+        world.shut_down();
+    });
+}
+
+#[test]
 fn without_faults_every_message_comes_back() {
-    sim::check(0..20, |world| check_echo(world, Faults::none()));
+    sim::check(super::seeds(20), |world| check_echo(world, Faults::none()));
 }
 
 #[test]
@@ -61,28 +86,31 @@ fn with_each_fault_alone_every_message_comes_back() {
     for fault in Fault::ALL {
         eprintln!("{fault:?}"); // seen if it fails
         let rate = if fault == Fault::Cut { 0.01 } else { 0.3 };
-        sim::check(0..20, |world| check_echo(world, Faults::none().with(fault, rate)));
+        let dealt = Cell::new(0);
+        sim::check(super::seeds(20), |world| {
+            let talk = world.at("/", |_: &Upgrade| Ok(Talk::new())); // it pauses, so bytes can come late
+            dealt.set(dealt.get() + check(talk, Faults::none().with(fault, rate)));
+        });
+        // What clients do is in their scripts.
+        let by_client = matches!(fault, Fault::SlowClient | Fault::StalledClient | Fault::RudeClient);
+        assert!(by_client || dealt.get() > 20, "{fault:?} was dealt {} times: too few to tell", dealt.get());
     }
 }
 
 #[test]
 fn with_any_faults_together_every_message_comes_back() {
-    sim::check(seeds(), |world| {
+    sim::check(super::seeds(1000), |world| {
         let faults = Faults::swarm(world.seed());
         check_echo(world, faults);
     });
-}
-
-/// 1,000 seeds, or as many as `SEEDS` says.
-fn seeds() -> std::ops::Range<u64> {
-    0..std::env::var("SEEDS").map_or(1000, |seeds| seeds.parse().expect("SEEDS is a number"))
 }
 
 fn check_echo(world: World, faults: Faults) {
     check(world.at("/", |_: &Upgrade| Ok(Echo)), faults);
 }
 
-fn check(world: World, faults: Faults) {
+/// Says how many faults the network and the kernel have dealt.
+fn check(world: World, faults: Faults) -> u64 {
     let shards = world.seed() as u16 % 4 + 1;
     let mut world = world.shards(shards).clients(10).faults(faults);
     // Who reads byte by byte is not heard for a while, and takes its time to the end.
@@ -92,7 +120,9 @@ fn check(world: World, faults: Faults) {
     });
     world.run_until_quiet(7_200_000);
     world.assert_echoed();
+    let dealt = Fault::ALL.iter().map(|&fault| world.dealt(fault)).sum();
     world.shut_down();
+    dealt
 }
 
 #[test]

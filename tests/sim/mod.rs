@@ -4,3 +4,10 @@ mod actors;
 mod echo;
 mod planted;
 mod sessions;
+
+/// So many seeds, times `SEEDS_TIMES` of the environment.
+fn seeds(seeds: u64) -> std::ops::Range<u64> {
+    let times =
+        std::env::var("SEEDS_TIMES").map_or(1, |times| times.parse().expect("SEEDS_TIMES is a number"));
+    0..seeds * times
+}

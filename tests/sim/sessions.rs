@@ -50,7 +50,7 @@ const ROW_BYTES: usize = 300;
 
 #[test]
 fn a_stream_arrives_whole_and_the_pause_holds_the_next_request_back() {
-    sim::check(0..200, |world| {
+    sim::check(super::seeds(200), |world| {
         let faults = Faults::swarm(world.seed()).with(Fault::Cut, 0.0);
         let mut world = world.shards(2).at("/rows", |_: &Upgrade| Ok(Rows { left: 0 })).faults(faults);
         world = world.configure(|config| {
@@ -95,7 +95,7 @@ impl Session for Fragile {
 
 #[test]
 fn a_session_that_panics_closes_only_its_own_connection() {
-    sim::check(0..50, |world| {
+    sim::check(super::seeds(50), |world| {
         let faults = Faults::swarm(world.seed()).with(Fault::Cut, 0.0).with(Fault::RudeClient, 0.0);
         let mut world =
             world.shards(2).at("/", |_: &Upgrade| Ok(Fragile)).clients(5).faults(faults).configure(patient);
@@ -119,6 +119,30 @@ fn a_silent_client_is_pinged_and_one_that_answers_stays() {
     let pings = world.report(silent).heard.iter().filter(|heard| matches!(heard, Heard::Ping(_))).count();
     assert!((9..=10).contains(&pings), "{pings} pings in 100 s");
     assert_eq!(world.report(silent).close_code(), None);
+    world.shut_down();
+}
+
+/// Wants to hear nothing, ever.
+struct Deaf;
+impl Session for Deaf {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        cx.client().pause();
+        Ok(())
+    }
+
+    fn message(&mut self, _: Message, _: &mut Context<Self>) -> Result<(), Close> {
+        unreachable!("it has paused")
+    }
+}
+
+#[test]
+fn a_session_that_pauses_is_not_idle_and_costs_nothing() {
+    let mut world = World::new(7).at("/", |_: &Upgrade| Ok(Deaf));
+    let client = world.client(Client::at("/").text("hello"));
+    world.run_for(600_000);
+    assert_eq!(world.report(client).close_code(), None);
+    let turns = world.turns();
+    assert!(turns < 1000, "{turns} turns in ten minutes in which nothing happens");
     world.shut_down();
 }
 
@@ -152,7 +176,7 @@ fn a_handshake_has_one_deadline_however_it_trickles() {
 
 #[test]
 fn a_drain_says_1001_to_everybody_and_ends() {
-    sim::check(0..100, |world| {
+    sim::check(super::seeds(100), |world| {
         let seed = world.seed();
         let faults = Faults::swarm(seed).with(Fault::Cut, 0.0).with(Fault::AcceptFailure, 0.0);
         let mut world = world.shards(seed as u16 % 4 + 1).at("/", |_: &Upgrade| Ok(Echo)).faults(faults);
@@ -187,7 +211,7 @@ fn a_drain_has_a_deadline_that_needs_nobody_to_wake_the_shard() {
 
 #[test]
 fn a_server_that_ends_in_the_middle_of_everything_leaves_nothing_behind() {
-    sim::check(0..300, |world| {
+    sim::check(super::seeds(300), |world| {
         let seed = world.seed();
         let mut world = world.shards(seed as u16 % 4 + 1).at("/", |_: &Upgrade| Ok(Echo)).clients(20);
         world = world.faults(Faults::swarm(seed));

@@ -1,0 +1,193 @@
+//! A world that has begun: what can happen next, and that one thing of it happens.
+
+use super::client::Client;
+use super::driver::SimDriver;
+use super::fault::Faults;
+use super::living::Living;
+use super::net::{Net, SimSocket, Way, Wires};
+use crate::actor::local::Local;
+use crate::actor::outside::Outside;
+use crate::buf::Pool;
+use crate::server::Config;
+use crate::server::house::House;
+use crate::server::route::Routes;
+use crate::server::shared::{Phase, Shared};
+use crate::shard::{Driver as _, Mesh, Pace, Shard, Time};
+use crate::sync::Arc;
+use std::time::Duration;
+
+/// Shards, network and clients.
+pub(super) struct Begun {
+    pub(super) wires: Wires,
+    pub(super) shared: Arc<Shared>,
+    pub(super) shards: Vec<Shard<SimDriver, House<SimSocket>>>,
+    pub(super) clients: Vec<Living>,
+    steps: u64,
+    pub(super) turns: u64,
+}
+
+/// What can happen next.
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    Shard(usize),
+    Deliver(usize, Way),
+    Client(usize),
+}
+
+impl Begun {
+    pub(super) fn new(
+        rng: &mut fastrand::Rng,
+        shards: u16,
+        config: &Config,
+        routes: &Routes,
+        faults: &Faults,
+        scripts: Vec<Client>,
+    ) -> Self {
+        let mut config = config.clone();
+        config.fit(u64::MAX);
+        let config = &config;
+        let wires = Wires::new(Net::new(rng.fork(), shards, faults.clone()));
+        let shared = Shared::new(shards);
+        let incremental = rng.bool();
+        let pace = Pace { sleep_max: NEVER, ..config.pace() };
+        let build = |mesh: Mesh<_>| {
+            let me = mesh.me();
+            let pool = Pool::new(&config.pool(incremental)).expect("a small pool can be had");
+            let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
+            // What another thread would wake, the world sees by its flag.
+            let bell = wires.clone();
+            let outside = Outside::new(move || bell.get().bells[usize::from(me.0)] = true);
+            let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
+            let house = House::new(local, shared.clone(), routes.clone(), config, rng.u64(..));
+            Shard::new(SimDriver::new(wires.clone(), me, incremental), house, pace)
+        };
+        let shards = Mesh::new(shards, config.lane_slots).into_iter().map(build).collect();
+        let clients = {
+            let mut net = wires.get();
+            scripts.into_iter().map(|script| Living::new(script, &mut net.rng, Time::ZERO)).collect()
+        };
+        Self { wires, shared, shards, clients, steps: 0, turns: 0 }
+    }
+
+    pub(super) fn advance(&mut self, phase: Phase) {
+        self.shared.advance(phase);
+        self.wires.get().bells.fill(true);
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.clients.iter().all(|client| client.done) && self.shared.connections() == 0
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.shards.iter().all(|shard| shard.tenants.is_done())
+    }
+
+    /// One thing happens, or time passes. False: nothing will before `end`.
+    pub(super) fn step(&mut self, end: Time) -> bool {
+        self.steps += 1;
+        assert!(self.steps < STEPS_MAX, "too much happens: {}", self.what_is_left());
+        let mut choices = Vec::new();
+        let mut next: Option<Time> = None;
+        let mut at = |when: Time, now: Time, choice: Choice| {
+            if when <= now {
+                choices.push(choice);
+            } else {
+                next = Some(next.map_or(when, |next| next.min(when)));
+            }
+        };
+        let now = self.wires.get().now;
+        for (number, shard) in self.shards.iter().enumerate() {
+            let due = match shard.driver.asleep {
+                Some(until) if !(shard.driver.has_news() || shard.tenants.local.outside().is_set()) => until,
+                _ => now,
+            };
+            at(due, now, Choice::Shard(number));
+        }
+        {
+            let net = self.wires.get();
+            for id in 0..net.connections.len() {
+                for way in [Way::Up, Way::Down] {
+                    if let Some(due) = net.due(id, way) {
+                        at(due, now, Choice::Deliver(id, way));
+                    }
+                }
+            }
+            for (number, client) in self.clients.iter().enumerate() {
+                if let Some(due) = client.due(&net) {
+                    at(due, now, Choice::Client(number));
+                }
+            }
+        }
+        let choice = {
+            let mut net = self.wires.get();
+            if choices.is_empty() {
+                let Some(next) = next.filter(|&next| next <= end) else { return false };
+                net.now = next;
+                return true;
+            }
+            choices[net.rng.usize(0..choices.len())]
+        };
+        match choice {
+            Choice::Shard(number) => self.turn(number),
+            Choice::Deliver(id, way) => self.wires.get().deliver(id, way),
+            Choice::Client(number) => self.clients[number].act(&mut self.wires.get()),
+        }
+        now <= end
+    }
+
+    /// One shard wakes, if it slept, and turns until it enters its kernel again.
+    fn turn(&mut self, number: usize) {
+        self.turns += 1;
+        let shard = &mut self.shards[number];
+        if let Some(until) = shard.driver.asleep {
+            shard.driver.wake();
+            shard.settle(Some(until));
+        }
+        let (_, until) = shard.work();
+        let now = shard.driver.now();
+        assert!(
+            until.is_none_or(|until| until > now),
+            "shard {number} would sleep until {until:?}, which is over: it spins"
+        );
+        shard.driver.enter(&mut shard.tenants.local.pool, until);
+        if until.is_none() {
+            shard.settle(None);
+        }
+        self.assert_no_lost_wake_up();
+    }
+
+    /// Who sleeps has no mail, or was rung.
+    fn assert_no_lost_wake_up(&mut self) {
+        for shard in &mut self.shards {
+            let me = shard.tenants.local.mesh.me();
+            if shard.driver.asleep.is_some() && !self.wires.get().bells[usize::from(me.0)] {
+                assert!(
+                    !shard.tenants.local.mesh.has_mail(),
+                    "{me} sleeps, its lanes have mail, and nobody rang"
+                );
+            }
+        }
+    }
+
+    pub(super) fn what_is_left(&self) -> String {
+        let mut left = format!(
+            "at {:?}; {} connections; ",
+            self.wires.get().now.since(Time::ZERO),
+            self.shared.connections()
+        );
+        for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.done).take(3) {
+            left += &format!("client {number} goes on: {:.600}; ", format!("{client:?}"));
+        }
+        for shard in &self.shards {
+            let local = &shard.tenants.local;
+            let asleep = shard.driver.asleep;
+            left += &format!("{} has {} actors, asleep until {asleep:?}; ", local.mesh.me(), local.actors());
+        }
+        left
+    }
+}
+
+/// A sleep that only a timer or a wake-up ends.
+const NEVER: Duration = Duration::from_secs(1 << 30);
+/// More than any world needs; a shard that never stops turning gets here.
+const STEPS_MAX: u64 = 20_000_000;
