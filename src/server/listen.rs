@@ -31,13 +31,12 @@ fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
 }
 
 fn listen_on(mut address: SocketAddr, shards: u16) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
+    // Our listeners share the port, and would share it with another server of the same user too, who would get half of
+    // our clients. One that does not share finds out.
+    socket(address)?.bind(&address.into())?;
     let mut listeners = Vec::new();
     for _ in 0..shards {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() && address.ip().is_unspecified() {
-            socket.set_only_v6(false)?;
-        }
-        socket.set_reuse_address(true)?;
+        let socket = socket(address)?;
         socket.set_reuse_port(true)?;
         socket.set_tcp_nodelay(true)?; // accepted sockets inherit it: a message is sent when it is said
         socket.bind(&address.into())?;
@@ -48,6 +47,15 @@ fn listen_on(mut address: SocketAddr, shards: u16) -> io::Result<(Vec<OwnedFd>, 
         listeners.push(socket.into());
     }
     Ok((listeners, address))
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?; // connections of a server before us may still be closing
+    Ok(socket)
 }
 
 /// Connections that wait to be accepted; the kernel caps it at net.core.somaxconn.
