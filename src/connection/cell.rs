@@ -323,6 +323,9 @@ impl<S: Session> Cell for Connection<S> {
         if self.link.state.closing {
             return self.reset("the client did not answer our close", local, me);
         }
+        if self.link.state.paused {
+            self.link.heard(local.now()); // it may speak; we do not listen
+        }
         let idle_ms = self.link.rules.idle_timeout.as_millis() as u32;
         let ping_ms = self.link.rules.ping_interval.as_millis() as u32;
         let silent_ms = self.link.silent_ms(local.now());

@@ -134,7 +134,7 @@ impl Client<'_> {
     }
 
     /// Hears nothing from this client until [`Self::resume`], and soon lets TCP tell it to wait. Messages that were
-    /// received already wait too.
+    /// received already wait too. Time in which it is not heard does not count as its silence.
     pub fn pause(&mut self) {
         self.link.pause(self.local);
     }

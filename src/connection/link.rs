@@ -104,6 +104,7 @@ impl Link {
         let over = queued > 0 && queued + payload_bytes > self.rules.send_queue_bytes_max;
         // A control frame is small and the peer's right; the pool bounds it.
         if over && !opcode.is_control() {
+            local.want_sent(me.slot); // the session may wait to be told that there is room
             return Err(SendError::Full(payload));
         }
         let mut header = [0; HEADER_BYTES_MAX];
@@ -290,6 +291,7 @@ impl Link {
     /// The session wants to hear again. What waits is read from a tick, since a handler of this session is running.
     pub(crate) fn resume(&mut self, local: &mut Local, me: ActorId) {
         if std::mem::take(&mut self.state.paused) {
+            self.heard(local.now()); // its silence counts from now on
             local.tick_at(local.now(), me);
         }
     }
