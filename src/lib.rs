@@ -39,8 +39,8 @@ pub type Result<T = (), E = server::Error> = std::result::Result<T, E>;
 
 /// What a server is usually written with.
 pub mod prelude {
-    pub use crate::actor::{Actor, Address, Context, Handler};
-    pub use crate::connection::{Close, CloseReason, Message, Session, Upgrade};
+    pub use crate::actor::{Actor, Address, Context, Handler, SendError};
+    pub use crate::connection::{Client, Close, CloseReason, ClosedBy, Message, Session, Text, Upgrade};
     pub use crate::server::{Config, Server};
     pub use crate::wire::http::Refusal;
 }

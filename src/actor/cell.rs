@@ -43,8 +43,7 @@ pub(crate) trait Cell {
         Next::Stay
     }
 
-    /// Another thread may have said something that it waits for. It waits again by
-    /// [`Local::wait_for_outside`].
+    /// Another thread has said something to it.
     fn poke(&mut self, _: &mut Local, _: ActorId) -> Next {
         Next::Stay
     }
@@ -66,8 +65,8 @@ pub(crate) trait Cell {
         Next::Stay
     }
 
-    /// How many bytes wait for its peer.
-    fn queued_bytes(&self) -> usize {
+    /// How many bytes of the shard's memory it keeps for its peer: what waits to be sent, to be read, to be complete.
+    fn held_bytes(&self) -> usize {
         0
     }
 

@@ -8,7 +8,7 @@ use super::mailbox::{MailStore, Mailbox};
 use super::outside::Outside;
 use super::stall::Heartbeat;
 use super::{Actor, Handler};
-use crate::buf::Pool;
+use crate::buf::{Exhausted, Pool};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time, Wheel};
@@ -83,8 +83,12 @@ pub(crate) struct Local {
     /// A send of this turn has an owner who goes on when it is done.
     awaits_sent: bool,
     outside: Outside,
-    /// Who waits for a word from another thread.
-    waiting: Vec<ActorId>,
+    /// Actor types and their numbers, so that the heartbeat's lock is taken once a type.
+    kinds: Vec<(&'static str, u16)>,
+    /// Timers whose message was taken back, and that are still on the wheel.
+    cancelled: usize,
+    /// The shard is ending: no new actors.
+    pub(crate) leaving: bool,
 }
 
 /// Something to be done to a socket.
@@ -162,7 +166,9 @@ impl Local {
             memory_short: false,
             awaits_sent: false,
             outside,
-            waiting: Vec::new(),
+            kinds: Vec::new(),
+            cancelled: 0,
+            leaving: false,
         }
     }
 
@@ -189,7 +195,7 @@ impl Local {
     // ---- slots ----
 
     pub(crate) fn spawn<A: Actor>(&mut self, actor: A) -> Result<Address<A>, SendError<A>> {
-        if self.is_full() {
+        if self.is_full() || self.leaving {
             return Err(SendError::Full(actor));
         }
         Ok(Address::new(self.place(Box::new(Plain::new(actor)))))
@@ -227,12 +233,21 @@ impl Local {
     /// Puts a cell into a slot that was reserved for it, and starts it.
     pub(crate) fn fill(&mut self, id: ActorId, cell: Box<dyn Cell>) {
         self.connections += u32::from(cell.is_connection());
-        let kind = self.heartbeat.kind(cell.type_name());
+        let kind = self.kind(cell.type_name());
         let slot = &mut self.slots[id.slot as usize];
         debug_assert!(slot.state.taken && slot.cell.is_none(), "a slot is filled once");
         slot.kind = kind;
         slot.cell = Some(cell);
         self.run(id.slot, |cell, local, me| cell.started(local, me));
+    }
+
+    fn kind(&mut self, name: &'static str) -> u16 {
+        if let Some((_, kind)) = self.kinds.iter().find(|(known, _)| std::ptr::eq(*known, name)) {
+            return *kind;
+        }
+        let kind = self.heartbeat.kind(name);
+        self.kinds.push((name, kind));
+        kind
     }
 
     /// A slot with this cell in it. The caller has asked [`Self::is_full`].
@@ -303,9 +318,13 @@ impl Local {
         }
     }
 
-    /// A user's `Drop` may panic too.
     fn drop_cell(&mut self, cell: Box<dyn Cell>) {
-        if catch_unwind(AssertUnwindSafe(|| drop(cell))).is_err() {
+        self.discard(cell);
+    }
+
+    /// Drops what a user has made: their `Drop` may panic too.
+    fn discard<T>(&mut self, what: T) {
+        if catch_unwind(AssertUnwindSafe(|| drop(what))).is_err() {
             self.counters.panics += 1;
         }
     }
@@ -400,22 +419,27 @@ impl Local {
         });
         let mut back = Vec::new();
         mesh.drain_back(|_, envelope| back.push(envelope));
+        // First, while the way back has the room that `drain` has made sure of: a sender may use it up.
+        for (envelope, reason) in refused {
+            self.turn_back(envelope, reason);
+        }
         for envelope in back {
             self.counters.returned += 1;
             self.take_back(envelope);
-        }
-        for (envelope, reason) in refused {
-            self.turn_back(envelope, reason);
         }
     }
 
     /// Sends an envelope back to a sender on another shard. A sender on this one has had its answer.
     fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
         self.counters.refused += 1;
-        let Some(sender) = envelope.from.filter(|sender| sender.shard != self.me) else { return };
+        let Some(sender) = envelope.from.filter(|sender| sender.shard != self.me) else {
+            return self.discard(envelope);
+        };
         // The way back has room for what came by the lane, but not for what left a mailbox later; then it is counted only.
         let back = Envelope { what: What::Returned(reason), ..envelope };
-        let _ = self.mesh.send_back(sender.shard, back);
+        if let Err(error) = self.mesh.send_back(sender.shard, back) {
+            self.discard(error);
+        }
     }
 
     fn take_back(&mut self, envelope: Envelope) {
@@ -423,6 +447,8 @@ impl Local {
         if self.has_room(sender) != Err(Refused::Gone) {
             let returned = Returned::new(envelope.to, reason, envelope.parcel);
             self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
+        } else {
+            self.discard(envelope);
         }
     }
 
@@ -467,21 +493,12 @@ impl Local {
         &self.outside
     }
 
-    /// Calls [`Cell::poke`] of `me` whenever another thread has said something, until it says that it is done.
-    pub(crate) fn wait_for_outside(&mut self, me: ActorId) {
-        self.waiting.push(me);
-    }
-
-    /// Looks whether another thread has said something.
+    /// Looks whether another thread has said something, and to whom.
     pub(crate) fn hear_outside(&mut self) {
-        if !self.outside.take() {
-            return;
-        }
-        for me in std::mem::take(&mut self.waiting) {
-            if self.has_room(me) == Err(Refused::Gone) {
-                continue;
+        for to in self.outside.take() {
+            if self.has_room(to) != Err(Refused::Gone) {
+                self.run(to.slot, |cell, local, me| cell.poke(local, me));
             }
-            self.run(me.slot, |cell, local, me| cell.poke(local, me));
         }
     }
 
@@ -515,7 +532,19 @@ impl Local {
     }
 
     pub(crate) fn cancel(&mut self, id: TimerId) -> bool {
-        self.take_timer(id).is_some()
+        let Some(envelope) = self.take_timer(id) else { return false };
+        self.discard(envelope);
+        self.cancelled += 1;
+        if self.cancelled > CANCELLED_MAX.max(self.wheel.len() / 2) {
+            // Each stays until it would have been due, which may be long.
+            let Self { wheel, timers, .. } = self;
+            wheel.retain(|due| match due {
+                Due::Timer(id) => timers[id.index as usize].generation == id.generation,
+                Due::Tick { .. } => true,
+            });
+            self.cancelled = 0;
+        }
+        true
     }
 
     fn take_timer(&mut self, id: TimerId) -> Option<Envelope> {
@@ -556,12 +585,15 @@ impl Local {
                 Due::Timer(id) => {
                     let Some(envelope) = self.take_timer(id) else { continue };
                     if envelope.to.shard != self.me {
-                        let to = envelope.to.shard;
-                        self.counters.refused += u64::from(self.mesh.send(to, envelope).is_err());
+                        if let Err(error) = self.mesh.send(envelope.to.shard, envelope) {
+                            self.counters.refused += 1;
+                            self.discard(error);
+                        }
                     } else if self.has_room(envelope.to).is_ok() {
                         self.enqueue(envelope);
                     } else {
                         self.counters.refused += 1;
+                        self.discard(envelope);
                     }
                 }
             }
@@ -623,9 +655,10 @@ impl Local {
         }
     }
 
-    /// Memory for a slow peer could not be had. At the end of the turn the one that holds the most lets go.
-    pub(crate) fn memory_is_short(&mut self) {
-        self.memory_short = true;
+    /// Memory could not be had. At the end of the turn the connection that holds the most lets go; unless it was asked
+    /// for more than there ever is, which nobody else can help.
+    pub(crate) fn memory_is_short(&mut self, why: Exhausted) {
+        self.memory_short |= !matches!(why, Exhausted::TooLarge { .. });
     }
 
     /// If memory ran short: sheds the connection that holds the most.
@@ -634,10 +667,29 @@ impl Local {
             return;
         }
         let queued =
-            |slot: &u32| self.slots[*slot as usize].cell.as_ref().map_or(0, |cell| cell.queued_bytes());
+            |slot: &u32| self.slots[*slot as usize].cell.as_ref().map_or(0, |cell| cell.held_bytes());
         if let Some(largest) = self.slots().max_by_key(queued).filter(|slot| queued(slot) > 0) {
             self.counters.shed += 1;
             self.run(largest, |cell, local, me| cell.shed(local, me));
+        }
+    }
+}
+
+impl Local {
+    /// Drops every message that waits anywhere here, in mailboxes, timers and lanes. For the end: what is in them goes home.
+    pub(crate) fn forget_messages(&mut self) {
+        while let Some(envelope) = self.mail.pop_any() {
+            self.discard(envelope);
+        }
+        for timer in std::mem::take(&mut self.timers) {
+            self.discard(timer.envelope);
+        }
+        let mut left = Vec::new();
+        self.mesh.drain_back(|_, envelope| left.push(envelope));
+        self.mesh.drain(usize::MAX, |_, envelope| left.push(envelope));
+        self.discard(left);
+        for parcel in std::mem::take(&mut self.shard_mail) {
+            self.discard(parcel);
         }
     }
 }
@@ -650,6 +702,7 @@ impl std::fmt::Debug for Local {
 }
 
 const MAIL_PER_ACTOR: usize = 16;
+const CANCELLED_MAX: usize = 1024;
 const TICK_FAR: Duration = Duration::from_secs(4);
 const TICK_COARSE_MS: u64 = 256;
 const SPARE_OUTGOING_MAX: usize = 1024;

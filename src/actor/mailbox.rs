@@ -70,6 +70,18 @@ impl MailStore {
         self.len += 1;
     }
 
+    /// Takes any message out of the store. For the end: mailboxes that name it are of no use after.
+    pub(crate) fn pop_any(&mut self) -> Option<Envelope> {
+        self.len = 0;
+        self.free = NONE;
+        while let Some(node) = self.nodes.pop() {
+            if node.envelope.is_some() {
+                return node.envelope;
+            }
+        }
+        None
+    }
+
     /// Takes the first of a mailbox.
     pub(crate) fn pop(&mut self, mailbox: &mut Mailbox) -> Option<Envelope> {
         if mailbox.head == NONE {

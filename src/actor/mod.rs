@@ -47,6 +47,9 @@ pub(crate) use stall::{Heartbeat, watch};
 /// }
 /// ```
 pub trait Actor: Sized + 'static {
+    #[doc(hidden)]
+    const IS_SESSION: bool = false;
+
     /// Called once, before any message.
     fn started(&mut self, cx: &mut Context<'_, Self>) {
         let _ = cx;

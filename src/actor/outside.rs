@@ -1,12 +1,21 @@
-//! How another thread tells a shard that there is something to look at.
+//! How another thread tells a shard that an actor of its has something to look at.
 
+use super::address::ActorId;
 use crate::sync::{Arc, AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// A flag, and a way to wake whoever should see it.
+/// Who should look, and a way to wake their shard. The lock is taken once a word from outside, never a message.
 #[derive(Clone)]
 pub(crate) struct Outside {
-    said: Arc<AtomicBool>,
+    said: Arc<Said>,
     wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Said {
+    /// Whether `to` holds anything; looked at every turn.
+    something: AtomicBool,
+    to: Mutex<Vec<ActorId>>,
 }
 
 impl Outside {
@@ -15,19 +24,23 @@ impl Outside {
         Self { said: Arc::default(), wake: Arc::new(wake) }
     }
 
-    /// From another thread: what was done before this is seen.
-    pub(crate) fn tell(&self) {
-        self.said.store(true, Ordering::Release);
+    /// From another thread: what was done before this is seen by `to`.
+    pub(crate) fn tell(&self, to: ActorId) {
+        self.said.to.lock().unwrap_or_else(PoisonError::into_inner).push(to);
+        self.said.something.store(true, Ordering::Release);
         (self.wake)();
     }
 
-    /// Whether something was said; asked every turn.
+    /// Whether something was said.
     pub(crate) fn is_set(&self) -> bool {
-        self.said.load(Ordering::Relaxed)
+        self.said.something.load(Ordering::Relaxed)
     }
 
-    /// Whether something was said since the last time.
-    pub(crate) fn take(&self) -> bool {
-        self.is_set() && self.said.swap(false, Ordering::Acquire)
+    /// To whom something was said since the last time.
+    pub(crate) fn take(&self) -> Vec<ActorId> {
+        if !(self.is_set() && self.said.something.swap(false, Ordering::Acquire)) {
+            return Vec::new(); // which takes no memory
+        }
+        std::mem::take(&mut self.said.to.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// What one shard tells the watchdog. Written by the shard with plain stores, read by the watchdog.
 #[derive(Debug, Default)]
+#[repr(align(128))] // stored to for every message: a cache line of its own
 pub(crate) struct Heartbeat {
     turns: AtomicU64,
     sleeping: AtomicBool,

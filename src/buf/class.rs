@@ -12,7 +12,7 @@ pub(super) struct Class {
     slabs: Vec<Slab>,
     free: FreeList,
     /// Room in all slabs, in blocks.
-    room: u32,
+    pub(super) room: u32,
     /// Blocks made so far: what can have been touched.
     pub(super) made: u32,
     pub(super) out: u32,

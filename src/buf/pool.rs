@@ -133,6 +133,12 @@ impl Pool {
         Some(unsafe { ReceiveBlock::new(header) })
     }
 
+    /// Whether more than three quarters of the receive blocks are out: whoever would keep a part of one should copy it.
+    #[inline]
+    pub fn is_receive_scarce(&self) -> bool {
+        self.receive.out > self.receive.room / 4 * 3
+    }
+
     /// Takes back what came home since the last call, and says how many blocks. One load if none did.
     #[inline]
     pub fn reclaim(&mut self) -> usize {

@@ -7,8 +7,8 @@ use super::{Message, Planted};
 use crate::actor::cell::{Cell, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{Local, Request};
-use crate::actor::{Actor, ActorId, Context};
-use crate::buf::Buf;
+use crate::actor::{ActorId, Context};
+use crate::buf::{Buf, Exhausted};
 use crate::shard::{Outgoing, SocketEvent, SocketId, outgoing::GATHER_BYTES_MAX};
 use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
 use crate::wire::{CloseCode, Event, Kind, WireError};
@@ -28,8 +28,10 @@ enum Ending {
     Fail(Close),
     /// The client has closed; we answer.
     Client { code: Option<CloseCode>, reason: String },
-    /// Both have said close.
-    Done { code: Option<CloseCode>, reason: String },
+    /// Both have said close, we first.
+    Done { reason: String },
+    /// The client will send no more, and has not said close.
+    HungUp,
     /// There is nobody to say anything to.
     Broken(String),
 }
@@ -74,10 +76,13 @@ impl<S: Session> Connection<S> {
         while !bytes.is_empty() {
             if self.link.must_hold() {
                 if held {
-                    self.link.hold_front(bytes, local, me);
+                    self.link.hold_front(bytes);
                     return Ok(());
                 }
-                return self.link.hold(bytes, local, me).map_err(|_| short_of_memory(local));
+                return self
+                    .link
+                    .hold(bytes, local, me)
+                    .map_err(|exhausted| short_of_memory(exhausted, local));
             }
             let step = self
                 .link
@@ -87,7 +92,7 @@ impl<S: Session> Connection<S> {
             let consumed = step.consumed;
             match step.event {
                 Some(Event::Message { kind, payload, .. }) => {
-                    let message = take_message(&mut bytes, payload, consumed, local)?;
+                    let message = take_message(&mut bytes, payload, consumed, local);
                     self.message(kind, message, local, me);
                     continue; // the bytes are consumed already
                 }
@@ -112,7 +117,7 @@ impl<S: Session> Connection<S> {
                     local.pool.recycle(bytes);
                     let said_first = self.link.state.closing;
                     return Err(if said_first {
-                        Ending::Done { code, reason }
+                        Ending::Done { reason }
                     } else {
                         Ending::Client { code, reason }
                     });
@@ -149,7 +154,10 @@ impl<S: Session> Connection<S> {
             };
             let end = usize::try_from(end).unwrap_or(usize::MAX);
             let bytes = needed.max(end.min(needed.saturating_mul(2)));
-            let mut larger = local.pool.take(bytes + HEADROOM_BYTES).map_err(|_| short_of_memory(local))?;
+            let mut larger = local
+                .pool
+                .take(bytes + HEADROOM_BYTES)
+                .map_err(|exhausted| short_of_memory(exhausted, local))?;
             larger.leave_headroom(HEADROOM_BYTES);
             if let Some(smaller) = self.link.assembly.take() {
                 larger.extend_from_slice(&smaller).expect("it was taken with room for all");
@@ -167,8 +175,9 @@ impl<S: Session> Connection<S> {
         while let Some(bytes) = self.link.next_held() {
             self.read(bytes, true, local, me)?;
         }
+        self.link.go_on_when_sent(local, me);
         self.link.resume_reading(local);
-        Ok(())
+        if self.link.state.ended && !self.link.has_held() { Err(Ending::HungUp) } else { Ok(()) }
     }
 
     /// After everything that can end a connection.
@@ -197,10 +206,12 @@ impl<S: Session> Connection<S> {
                 self.link.queue_close(answer.as_ref(), local, me);
                 (CloseReason { code: code.map_or(1005, CloseCode::get), reason, by: ClosedBy::Client }, true)
             }
-            Ending::Done { code, reason } => {
-                (CloseReason { code: code.map_or(1005, CloseCode::get), reason, by: ClosedBy::Server }, true)
+            Ending::Done { reason } => {
+                (CloseReason { code: self.link.closed_with, reason, by: ClosedBy::Server }, true)
             }
-            Ending::Broken(reason) => (CloseReason { code: 1006, reason, by: ClosedBy::Broken }, false),
+            // What it asked for before it hung up it may still read.
+            Ending::HungUp => (broken("the client hung up without a close"), self.link.queued_bytes() > 0),
+            Ending::Broken(reason) => (broken(&reason), false),
         };
         tracing::debug!(actor = ?me, code = reason.code, reason = reason.reason, by = ?reason.by, "connection ended");
         let mut cx = Context::new(local, me, &mut self.link);
@@ -285,7 +296,7 @@ impl<S: Session> Cell for Connection<S> {
     }
 
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {
-        self.call(local, me, |session, cx| Actor::returned(session, returned, cx));
+        self.call(local, me, |session, cx| session.returned(returned, cx));
         Next::Stay
     }
 
@@ -300,16 +311,24 @@ impl<S: Session> Cell for Connection<S> {
                 self.link.heard(local.now());
                 local.counters.bytes_in += bytes.len() as u64;
                 if self.link.has_held() {
-                    self.link.hold(bytes, local, me).map_err(|_| short_of_memory(local))
+                    self.link.hold(bytes, local, me).map_err(|exhausted| short_of_memory(exhausted, local))
                 } else {
                     self.read(bytes, false, local, me)
                 }
             }
             SocketEvent::Writable => {
+                self.link.heard(local.now()); // it reads, so it lives
+                if self.link.state.closing {
+                    self.link.begin_closing(local, me); // and has that long again to come to our close
+                }
                 self.link.unblock(local, me);
                 Ok(())
             }
-            SocketEvent::Ended => Err(Ending::Broken("the client hung up without a close".into())),
+            SocketEvent::Ended if self.link.has_held() => {
+                self.link.state.ended = true; // once what it said before is read
+                Ok(())
+            }
+            SocketEvent::Ended => Err(Ending::HungUp),
             SocketEvent::Failed(error) => Err(Ending::Broken(error.to_string())),
         };
         self.next(result, local, me)
@@ -324,7 +343,7 @@ impl<S: Session> Cell for Connection<S> {
             return self.reset("the client did not answer our close", local, me);
         }
         if self.link.state.paused {
-            self.link.heard(local.now()); // it may speak; we do not listen
+            self.link.heard(local.now()); // a session that wants to hear nothing hears no pongs either
         }
         let idle_ms = self.link.rules.idle_timeout.as_millis() as u32;
         let ping_ms = self.link.rules.ping_interval.as_millis() as u32;
@@ -362,7 +381,6 @@ impl<S: Session> Cell for Connection<S> {
             return Next::Stay;
         }
         local.put_outgoing(outgoing);
-        self.link.drained(local, me);
         let read = self.read_held(local, me);
         if read.is_ok() && !self.link.state.closing {
             self.call(local, me, S::drained);
@@ -370,12 +388,12 @@ impl<S: Session> Cell for Connection<S> {
         self.next(read, local, me)
     }
 
-    fn queued_bytes(&self) -> usize {
-        self.link.queued_bytes()
+    fn held_bytes(&self) -> usize {
+        self.link.held_bytes()
     }
 
     fn shed(&mut self, local: &mut Local, me: ActorId) -> Next {
-        tracing::warn!(actor = ?me, queued_bytes = self.link.queued_bytes(), "memory is short: the slowest client goes");
+        tracing::warn!(actor = ?me, held_bytes = self.link.held_bytes(), "memory is short: the slowest client goes");
         self.reset("memory is short, and this client held the most of it", local, me)
     }
 
@@ -389,29 +407,28 @@ impl<S: Session> Cell for Connection<S> {
 }
 
 /// The message at `payload`, with `consumed` bytes taken off the front of `bytes`. Small ones are copied, so that a
-/// session that keeps one does not keep the block that many others share; so are all when blocks are scarce.
-fn take_message(
-    bytes: &mut Buf,
-    payload: Range<usize>,
-    consumed: usize,
-    local: &mut Local,
-) -> Result<Buf, Ending> {
-    if payload.len() <= GATHER_BYTES_MAX {
-        let message = local.pool.copy(&bytes[payload]).map_err(|_| short_of_memory(local))?;
+/// session that keeps one does not keep the block that many others share; so are larger ones when blocks are scarce.
+fn take_message(bytes: &mut Buf, payload: Range<usize>, consumed: usize, local: &mut Local) -> Buf {
+    let small = payload.len() <= GATHER_BYTES_MAX || local.pool.is_receive_scarce();
+    if small && let Ok(message) = local.pool.copy(&bytes[payload.clone()]) {
         bytes.advance(consumed);
-        return Ok(message);
+        return message;
     }
     let mut frame = bytes.split_to(consumed);
     frame.advance(payload.start); // the header becomes headroom, where the answer's shorter one fits
-    Ok(frame)
+    frame
 }
 
 fn failed(error: &WireError) -> Ending {
     Ending::Fail(Close { code: error.close_code(), reason: error.to_string().into() })
 }
 
-fn short_of_memory(local: &mut Local) -> Ending {
-    local.memory_is_short();
+fn broken(reason: &str) -> CloseReason {
+    CloseReason { code: 1006, reason: reason.into(), by: ClosedBy::Broken }
+}
+
+fn short_of_memory(exhausted: Exhausted, local: &mut Local) -> Ending {
+    local.memory_is_short(exhausted);
     Ending::Fail(Close { code: CloseCode::TRY_AGAIN_LATER, reason: "the server is short of memory".into() })
 }
 

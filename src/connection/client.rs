@@ -40,13 +40,13 @@ impl Client<'_> {
     ///
     /// # Errors
     /// [`SendError::Full`]: too much waits for this client already, see [`Rules::send_queue_bytes_max`].
+    /// Or a [`Self::stream`] has begun and not finished: a message cannot go into another (RFC 6455 §5.4).
     /// [`SendError::Gone`]: the connection is closing. The message comes back either way.
-    ///
-    /// # Panics
-    /// If a [`Self::stream`] has begun and not finished: a message cannot go into another (RFC 6455 §5.4).
     pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
         let kind = message.kind();
-        self.not_streaming();
+        if self.link.state.streaming {
+            return Err(SendError::Full(message));
+        }
         let sent =
             self.link.queue(opcode_of(kind), true, Payload::Owned(message.into_bytes()), self.local, self.me);
         let back = |payload| match payload {
@@ -63,9 +63,6 @@ impl Client<'_> {
     ///
     /// # Errors
     /// As [`Self::send`].
-    ///
-    /// # Panics
-    /// As [`Self::send`].
     pub fn send_text<'t>(&mut self, text: &'t str) -> Result<(), SendError<&'t str>> {
         self.send_copied(Kind::Text, text.as_bytes())
             .map_err(|full| if full { SendError::Full(text) } else { SendError::Gone(text) })
@@ -74,9 +71,6 @@ impl Client<'_> {
     /// Sends a copy of `bytes`.
     ///
     /// # Errors
-    /// As [`Self::send`].
-    ///
-    /// # Panics
     /// As [`Self::send`].
     pub fn send_binary<'t>(&mut self, bytes: &'t [u8]) -> Result<(), SendError<&'t [u8]>> {
         self.send_copied(Kind::Binary, bytes)
@@ -127,14 +121,13 @@ impl Client<'_> {
         }
     }
 
-    /// Bytes that wait for this client, to be sent or to be read. Above zero at the end of a turn, it has not taken
-    /// what was sent to it.
+    /// Bytes that wait for this client. Still there when the next turn begins, it has not taken what was sent to it.
     pub fn queued_bytes(&self) -> usize {
         self.link.queued_bytes()
     }
 
     /// Hears nothing from this client until [`Self::resume`], and soon lets TCP tell it to wait. Messages that were
-    /// received already wait too. Time in which it is not heard does not count as its silence.
+    /// received already wait too. Pongs are not heard either, so the idle time-out does not apply meanwhile.
     pub fn pause(&mut self) {
         self.link.pause(self.local);
     }
@@ -150,13 +143,11 @@ impl Client<'_> {
     }
 
     fn send_copied(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
-        self.not_streaming();
+        if self.link.state.streaming {
+            return Err(true);
+        }
         let sent = self.link.queue(opcode_of(kind), true, Payload::Copied(bytes), self.local, self.me);
         sent.map_err(|error| matches!(error, SendError::Full(_)))
-    }
-
-    fn not_streaming(&self) {
-        assert!(!self.link.state.streaming, "a stream to this client has not been finished: finish it first");
     }
 }
 

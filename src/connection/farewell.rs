@@ -7,7 +7,7 @@ use crate::actor::ActorId;
 use crate::actor::cell::{Cell, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{Local, Request};
-use crate::shard::{Outgoing, SocketEvent, SocketId};
+use crate::shard::{Outgoing, SocketEvent, SocketId, Time};
 use std::any::Any;
 use std::io;
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub(crate) struct Farewell {
     /// The peer has hung up already.
     ended: bool,
     timeout: Duration,
+    deadline: Time,
 }
 
 impl Farewell {
@@ -30,7 +31,13 @@ impl Farewell {
         blocked: bool,
         timeout: Duration,
     ) -> Self {
-        Self { socket, outgoing, blocked, ended: false, timeout }
+        let outgoing = outgoing.filter(|outgoing| !outgoing.is_empty());
+        Self { socket, outgoing, blocked, ended: false, timeout, deadline: Time::ZERO }
+    }
+
+    /// The peer has so long from now to take what is left, and to hang up.
+    fn give_time(&mut self, local: &mut Local, me: ActorId) {
+        self.deadline = local.tick_at(local.now() + self.timeout, me);
     }
 
     fn close(&mut self, reset: bool, local: &mut Local) -> Next {
@@ -56,14 +63,13 @@ impl Cell for Farewell {
     }
 
     fn started(&mut self, local: &mut Local, me: ActorId) -> Next {
-        local.tick_at(local.now() + self.timeout, me);
+        self.give_time(local, me);
         local.requests.push(Request::Resume(self.socket));
-        match &self.outgoing {
-            Some(outgoing) if !outgoing.is_empty() => {
-                local.mark_dirty(me.slot);
-                local.want_sent(me.slot);
-            }
-            _ => local.requests.push(Request::ShutdownWrite(self.socket)),
+        if self.outgoing.is_some() {
+            local.mark_dirty(me.slot);
+            local.want_sent(me.slot);
+        } else {
+            local.requests.push(Request::ShutdownWrite(self.socket));
         }
         Next::Stay
     }
@@ -83,6 +89,7 @@ impl Cell for Farewell {
                 Next::Stay
             }
             SocketEvent::Writable => {
+                self.give_time(local, me); // it reads
                 self.blocked = false;
                 local.mark_dirty(me.slot);
                 local.want_sent(me.slot);
@@ -99,7 +106,7 @@ impl Cell for Farewell {
     }
 
     fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
-        self.close(true, local)
+        if local.now() < self.deadline { Next::Stay } else { self.close(true, local) }
     }
 
     fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {
@@ -134,7 +141,7 @@ impl Cell for Farewell {
         Next::Stay
     }
 
-    fn queued_bytes(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes())
     }
 

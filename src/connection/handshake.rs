@@ -39,7 +39,7 @@ pub struct Upgrade<'a> {
 impl Upgrade<'_> {
     /// The client's address, as TCP knows it.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port()) // not ::ffff:192.0.2.1
     }
 }
 
@@ -53,7 +53,7 @@ impl<'a> Deref for Upgrade<'a> {
 /// Decides what becomes of a request. The server's routes.
 pub(crate) trait Doorman {
     /// A session for this request, now or later.
-    fn admit(&self, upgrade: &Upgrade<'_>, outside: &Outside) -> Result<Admitted, Refusal>;
+    fn admit(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Admitted, Refusal>;
     /// An answer to a request for something else.
     fn plain(&self, request: &http::Request<'_>) -> Refusal;
 }
@@ -130,7 +130,7 @@ impl Handshake {
         Ok(head)
     }
 
-    fn judge(&self, bytes: &[u8], outside: &Outside) -> Progressed {
+    fn judge(&self, bytes: &[u8], outside: &Outside, me: ActorId) -> Progressed {
         let (request, key, head_bytes) = match handshake::parse(bytes, &self.rules.head) {
             Ok(Progress::Incomplete) => return Progressed::More,
             Ok(Progress::Plain { request }) => {
@@ -146,7 +146,7 @@ impl Handshake {
             }
         };
         let upgrade = Upgrade { request, peer: self.peer };
-        let admitted = match self.doorman.admit(&upgrade, outside) {
+        let admitted = match self.doorman.admit(&upgrade, outside, me) {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 tracing::debug!(peer = %self.peer, status = refusal.status(), "request refused by its route");
@@ -165,13 +165,21 @@ impl Handshake {
     }
 
     fn received(&mut self, bytes: Buf, local: &mut Local, me: ActorId) -> Next {
-        let Ok(mut bytes) = self.gather(bytes, local) else {
-            return self.refuse(&Refusal::new(503), false, local);
+        let ends_a_line = bytes.contains(&b'\n');
+        let mut bytes = match self.gather(bytes, local) {
+            Ok(bytes) => bytes,
+            Err(exhausted) => {
+                local.memory_is_short(exhausted);
+                return self.refuse(&Refusal::new(503), false, local);
+            }
         };
         if self.waiting.is_some() {
             return self.keep(bytes, local); // was on its way when we paused
         }
-        match self.judge(&bytes, local.outside()) {
+        if !ends_a_line && bytes.len() < self.rules.head.head_bytes_max {
+            return self.keep(bytes, local); // a head that trickles is not read again for every byte
+        }
+        match self.judge(&bytes, local.outside(), me) {
             Progressed::More => self.keep(bytes, local),
             Progressed::Open { response, head_bytes, session } => {
                 bytes.advance(head_bytes);
@@ -179,7 +187,6 @@ impl Handshake {
                     Decision::Now(open) => self.open(open, &response, bytes, local),
                     Decision::Later(verdict) => {
                         self.waiting = Some(Box::new(Waiting { response, verdict }));
-                        local.wait_for_outside(me);
                         // What follows the head already is the session's; more must not come.
                         local.requests.push(Request::Pause(self.socket));
                         self.keep(bytes, local)
@@ -197,6 +204,10 @@ impl Handshake {
     fn keep(&mut self, bytes: Buf, local: &mut Local) -> Next {
         if bytes.len() > self.rules.head.head_bytes_max + KEPT_BYTES_MAX {
             return self.refuse(&Refusal::new(431), false, local);
+        }
+        if !bytes.is_in_receive_block() {
+            self.head = Some(bytes);
+            return Next::Stay;
         }
         let kept = local.pool.copy(&bytes);
         local.pool.recycle(bytes);
@@ -226,7 +237,7 @@ impl Handshake {
         if first.is_empty() {
             local.pool.recycle(first);
         } else {
-            link.hold_first(first);
+            link.hold_first(first, local);
         }
         if self.waiting.is_some() {
             local.requests.push(Request::Resume(self.socket));
@@ -299,7 +310,7 @@ impl Cell for Handshake {
         }
     }
 
-    fn poke(&mut self, local: &mut Local, me: ActorId) -> Next {
+    fn poke(&mut self, local: &mut Local, _: ActorId) -> Next {
         let Some(waiting) = &mut self.waiting else { return Next::Stay };
         match waiting.verdict.try_recv() {
             Ok(Ok(open)) => {
@@ -308,16 +319,21 @@ impl Cell for Handshake {
                 self.open(open, &response, first, local)
             }
             Ok(Err(refusal)) => self.refuse(&refusal, false, local),
-            Err(flume::TryRecvError::Empty) => {
-                local.wait_for_outside(me);
-                Next::Stay
-            }
+            Err(flume::TryRecvError::Empty) => Next::Stay,
             Err(flume::TryRecvError::Disconnected) => self.refuse(&Refusal::new(503), false, local),
         }
     }
 
     fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
         self.refuse(&Refusal::new(408), false, local)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.head.as_ref().map_or(0, Buf::block_bytes)
+    }
+
+    fn shed(&mut self, local: &mut Local, _: ActorId) -> Next {
+        self.close(local)
     }
 
     fn shut_down(&mut self, local: &mut Local, _: ActorId, now: bool) -> Next {

@@ -7,7 +7,7 @@ use crate::actor::{ActorId, SendError};
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{Outgoing, SocketId, Time, outgoing::GATHER_BYTES_MAX};
 use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
-use crate::wire::{Kind, Machine, Role};
+use crate::wire::{CloseCode, Kind, Machine, Role};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -23,13 +23,13 @@ pub(crate) struct Link {
     /// Bytes that were received and are not to be read yet.
     #[expect(clippy::box_collection, reason = "8 bytes instead of 32 while nothing is held")]
     held: Option<Box<VecDeque<Buf>>>,
-    /// The latest ping that could not be answered because the peer does not read. One, whatever it sends.
-    pong_owed: Option<Box<[u8]>>,
     pub(crate) socket: SocketId,
     /// When something was last heard, in milliseconds of the shard's clock.
     heard_ms: u32,
     /// When the tick that counts is due; ticks before that are left over.
     tick_ms: u32,
+    /// Why we closed; 0 before that.
+    pub(crate) closed_with: u16,
     pub(crate) state: LinkState,
 }
 
@@ -43,6 +43,8 @@ pub(crate) struct LinkState {
     reading_stopped: bool,
     /// We have sent a close frame and wait for the client's.
     pub(crate) closing: bool,
+    /// The peer has hung up, and what it said before is not read yet.
+    pub(crate) ended: bool,
     /// A ping is out.
     pub(crate) pinged: bool,
     /// A fragmented message of ours has begun.
@@ -68,10 +70,10 @@ impl Link {
             outgoing,
             assembly: None,
             held: None,
-            pong_owed: None,
             socket,
             heard_ms: ms(now),
             tick_ms: 0,
+            closed_with: 0,
             state: LinkState::default(),
         }
     }
@@ -81,7 +83,12 @@ impl Link {
     /// How many bytes wait for the peer.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes())
-            + self.held.as_ref().map_or(0, |held| held.iter().map(|buf| buf.len()).sum())
+    }
+
+    /// How many bytes wait for anything.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let held = self.held.as_ref().map_or(0, |held| held.iter().map(Buf::len).sum());
+        self.queued_bytes() + held + self.assembly.as_ref().map_or(0, Buf::block_bytes)
     }
 
     /// Queues one frame.
@@ -113,21 +120,32 @@ impl Link {
             &mut header,
         );
         let header = &header[..header_bytes];
+        let blocked = self.state.blocked;
         let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
         match payload {
             Payload::Owned(mut payload) if payload_bytes > GATHER_BYTES_MAX => {
+                if blocked && payload.is_in_receive_block() {
+                    // It may wait for long, and must not keep a block from everybody else meanwhile.
+                    match local.pool.copy(&payload) {
+                        Ok(own) => local.pool.recycle(std::mem::replace(&mut payload, own)),
+                        Err(exhausted) => {
+                            local.memory_is_short(exhausted);
+                            return Err(SendError::Full(Payload::Owned(payload)));
+                        }
+                    }
+                }
                 // In place, where the client's longer header was; else the header goes next to its neighbours.
                 if payload.prepend(header).is_err()
-                    && let Err(_) = outgoing.gather([header, &[]], &mut local.pool)
+                    && let Err(exhausted) = outgoing.gather([header, &[]], &mut local.pool)
                 {
-                    local.memory_is_short();
+                    local.memory_is_short(exhausted);
                     return Err(SendError::Full(Payload::Owned(payload)));
                 }
                 outgoing.push(payload);
             }
             payload => {
-                if outgoing.gather([header, payload.as_bytes()], &mut local.pool).is_err() {
-                    local.memory_is_short();
+                if let Err(exhausted) = outgoing.gather([header, payload.as_bytes()], &mut local.pool) {
+                    local.memory_is_short(exhausted);
                     return Err(SendError::Full(payload));
                 }
                 if let Payload::Owned(payload) = payload {
@@ -148,6 +166,7 @@ impl Link {
         let mut payload = Vec::new();
         let (code, reason) = close.map_or((None, ""), |close| (Some(close.code), &*close.reason));
         crate::wire::close::encode(code, reason, None, &mut payload);
+        self.closed_with = code.map_or(1005, CloseCode::get);
         let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
         // If even this has no room, the peer sees the connection end without a word.
         let _ = outgoing.gather([&payload, &[]], &mut local.pool);
@@ -164,14 +183,10 @@ impl Link {
         self.resume(local, me);
     }
 
-    /// Answers a ping. A peer that does not read what it is sent gets one answer, to its latest.
+    /// Answers a ping. A peer that does not read its answers is not read from, so it is owed those of one turn at most.
     pub(crate) fn queue_pong(&mut self, payload: &[u8], local: &mut Local, me: ActorId) {
-        if self.state.blocked {
-            self.pong_owed = Some(payload.into());
-        } else {
-            // Full or gone: a pong is a courtesy then.
-            let _ = self.queue(Opcode::Pong, true, Payload::Copied(payload), local, me);
-        }
+        // Full or gone: a pong is a courtesy then.
+        let _ = self.queue(Opcode::Pong, true, Payload::Copied(payload), local, me);
     }
 
     /// What can be sent now.
@@ -181,7 +196,7 @@ impl Link {
 
     /// All that waits, for whoever sees the connection off, and whether the kernel was asked when it can go.
     pub(crate) fn take_all_outgoing(&mut self) -> (Option<Box<Outgoing>>, bool) {
-        (self.outgoing.take(), self.state.blocked)
+        (self.outgoing.take().filter(|outgoing| !outgoing.is_empty()), self.state.blocked)
     }
 
     /// The kernel did not take all of it. Nothing more is sent or read until it does.
@@ -190,8 +205,8 @@ impl Link {
         if self.rules.planted == Some(Planted::RestLost) {
             rest.clear(&mut local.pool);
         }
-        if rest.leave_receive_blocks(&mut local.pool).is_err() {
-            local.memory_is_short();
+        if let Err(exhausted) = rest.leave_receive_blocks(&mut local.pool) {
+            local.memory_is_short(exhausted);
         }
         self.outgoing = Some(rest);
         self.state.blocked = true;
@@ -204,13 +219,6 @@ impl Link {
         self.state.blocked = false;
         local.mark_dirty(me.slot);
         local.want_sent(me.slot);
-    }
-
-    /// All is sent: what was put off can be done.
-    pub(crate) fn drained(&mut self, local: &mut Local, me: ActorId) {
-        if let Some(pong) = self.pong_owed.take() {
-            self.queue_pong(&pong, local, me);
-        }
     }
 
     // ---- in ----
@@ -239,23 +247,26 @@ impl Link {
             _ => held.push_back(own),
         }
         self.stop_reading(local);
-        if !self.state.blocked && self.is_ahead() {
-            local.want_sent(me.slot); // then it goes on
-        }
+        self.go_on_when_sent(local, me);
         Ok(())
     }
 
+    /// If bytes wait only because so much is to be sent in this turn, they are read when that is done.
+    pub(crate) fn go_on_when_sent(&mut self, local: &mut Local, me: ActorId) {
+        if self.held.is_some() && !self.state.blocked && self.is_ahead() {
+            local.want_sent(me.slot);
+        }
+    }
+
     /// Keeps what came in the same segment as the handshake, to be read once the session is open.
-    pub(crate) fn hold_first(&mut self, bytes: Buf) {
+    pub(crate) fn hold_first(&mut self, bytes: Buf, local: &mut Local) {
+        let bytes = local.pool.keep(bytes);
         self.held.get_or_insert_default().push_back(bytes);
     }
 
     /// Puts bytes back that were taken from those that wait.
-    pub(crate) fn hold_front(&mut self, bytes: Buf, local: &mut Local, me: ActorId) {
+    pub(crate) fn hold_front(&mut self, bytes: Buf) {
         self.held.get_or_insert_default().push_front(bytes);
-        if !self.state.blocked && self.is_ahead() {
-            local.want_sent(me.slot);
-        }
     }
 
     /// Bytes that waited and need not any more.

@@ -1,7 +1,7 @@
 //! `Session`: what people write for each client.
 
 use super::Message;
-use crate::actor::{Actor, Context, SendError};
+use crate::actor::{Actor, Context, Returned, SendError};
 use crate::wire::CloseCode;
 use std::borrow::Cow;
 
@@ -47,6 +47,12 @@ pub trait Session: Sized + 'static {
         let _ = cx;
     }
 
+    /// A message of this session's to an actor on another shard came back, as in
+    /// [`Actor::returned`](crate::actor::Actor::returned).
+    fn returned(&mut self, returned: Returned, cx: &mut Context<'_, Self>) {
+        let _ = (returned, cx);
+    }
+
     /// The connection has ended, for whatever reason but a panic of this session. Nothing is called after.
     fn closed(&mut self, reason: CloseReason, cx: &mut Context<'_, Self>) {
         let _ = (reason, cx);
@@ -54,7 +60,9 @@ pub trait Session: Sized + 'static {
 }
 
 /// Every session is an actor; what a connection needs beyond that is the framework's.
-impl<S: Session> Actor for S {}
+impl<S: Session> Actor for S {
+    const IS_SESSION: bool = true;
+}
 
 /// Why and how to close.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +99,7 @@ impl<M> From<SendError<M>> for Close {
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseReason {
-    /// The close code: what the first to close said, 1005 if that was nothing (RFC 6455 §7.1.5), 1006 if the connection
+    /// The close code: what the first to close said (we, if it was both at once), 1005 if that was nothing (RFC 6455 §7.1.5), 1006 if the connection
     /// ended without a closing handshake.
     pub code: u16,
     /// In words, if there were any.

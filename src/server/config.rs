@@ -121,7 +121,8 @@ impl Config {
 
     /// Settles how many connections there may be, where `open_files` files may be open.
     pub(crate) fn fit(&mut self, open_files: u64) {
-        let room = open_files.saturating_sub(FILES_OF_OUR_OWN).clamp(1, 1 << 30) as u32;
+        let ours = FILES_OF_OUR_OWN.min(open_files / 4);
+        let room = (open_files - ours).clamp(1, 1 << 24) as u32;
         if self.connections_max == 0 {
             self.connections_max = room;
         } else if self.connections_max > room {
@@ -158,6 +159,31 @@ impl Config {
         }
         if !(1..=65_536).contains(batch) {
             return Err(format!("--batch {batch}: a turn handles 1 to 65536 events"));
+        }
+        if rules.wire.message_bytes_max > MESSAGE_BYTES_MAX {
+            return Err(format!(
+                "--max-message {}: a message is put together in one block, and none is larger than 64 MiB",
+                rules.wire.message_bytes_max
+            ));
+        }
+        for (name, time) in [
+            ("idle_timeout", rules.idle_timeout),
+            ("ping_interval", rules.ping_interval),
+            ("handshake_timeout", rules.handshake_timeout),
+            ("close_timeout", rules.close_timeout),
+        ] {
+            if !(TIME_MIN..=TIME_MAX).contains(&time) {
+                return Err(format!("{name} of {time:?}: expected a millisecond to 20 days"));
+            }
+        }
+        if rules.send_queue_bytes_max < 4096 {
+            return Err(format!(
+                "send_queue_bytes_max of {}: below 4096, little more than one answer fits",
+                rules.send_queue_bytes_max
+            ));
+        }
+        if self.lane_slots > 1 << 20 {
+            return Err(format!("lane_slots of {}: at most 1048576", self.lane_slots));
         }
         if rules.wire.message_bytes_max > *outbound_bytes_max as u64 / 2 {
             return Err(format!(
@@ -199,5 +225,10 @@ impl fmt::Display for Sum {
 
 /// Rings, listening sockets, eventfds, logs, and what an application opens besides.
 const FILES_OF_OUR_OWN: u64 = 128;
+/// The largest block, without room for a header.
+const MESSAGE_BYTES_MAX: u64 = (64 << 20) - 64;
+const TIME_MIN: Duration = Duration::from_millis(1);
+/// Connections count milliseconds in 32 bits.
+const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
 /// An envelope in a lane or a mailbox.
 const ENVELOPE_BYTES: u64 = 144;

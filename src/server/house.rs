@@ -167,6 +167,7 @@ impl<S: Send + 'static> House<S> {
             return;
         }
         let now = self.local.now();
+        self.local.leaving = true;
         let begun_at = *self.goodbye.begun_at.get_or_insert(now);
         let late = phase == Phase::Cutting || now.since(begun_at) >= self.drain_timeout;
         if late && !self.goodbye.cut {
@@ -192,6 +193,12 @@ impl<S: Send + 'static> House<S> {
 
     fn public(&self) -> &Public {
         &self.shared.shards[usize::from(self.me().0)]
+    }
+
+    /// Drops what messages on their way still keep. For the end, before [`Self::finish`] of any shard.
+    pub(crate) fn forget(&mut self) {
+        self.local.forget_messages();
+        self.shared.say_forgotten();
     }
 
     /// Counts what did not come home. For the end, when the driver is gone.

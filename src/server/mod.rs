@@ -189,16 +189,17 @@ impl Server {
         for ((place, mesh), listener) in plan.shards.iter().zip(meshes).zip(listeners) {
             let (building, ready, starts) = (building.clone(), ready.clone(), starts.clone());
             let cpu = plan.pinned.then_some(place.cpu);
-            let run = move || building.run(mesh, listener, &ready, &starts);
+            let run = move || building.run(mesh, listener, ready, &starts);
             hosts.push(Host::start(&format!("shard-{}", place.shard), cpu, run).map_err(Error::Shard)?);
         }
         drop((ready, starts));
         for _ in 0..shards {
             match started.recv() {
                 Ok(Ok(())) => {}
-                // `go` is dropped with this frame, and the others end.
+                // `go` is dropped, and the others end.
                 Ok(Err(error)) => return Err(Error::Shard(error)),
                 Err(flume::RecvError::Disconnected) => {
+                    drop(go);
                     let why = hosts.into_iter().find_map(|host| host.join().err());
                     return Err(Error::Shard(
                         why.unwrap_or_else(|| std::io::Error::other("it ended without a word")),
@@ -309,15 +310,18 @@ impl Building {
         self,
         mesh: Mesh<Envelope>,
         listener: OwnedFd,
-        ready: &flume::Sender<std::io::Result<()>>,
+        ready: flume::Sender<std::io::Result<()>>,
         starts: &flume::Receiver<()>,
     ) {
         let me = mesh.me();
+        let shared = self.shared.clone();
         let mut shard = match self.build(mesh, listener) {
             Ok(shard) => shard,
             Err(error) => return drop(ready.send(Err(error))),
         };
-        if ready.send(Ok(())).is_err() || starts.recv().is_err() {
+        let told = ready.send(Ok(()));
+        drop(ready); // once all have, nobody can be waited for in vain
+        if told.is_err() || starts.recv().is_err() {
             return; // another shard could not start
         }
         // A panic here is not an actor's (those are contained) but ours: what it left half done nobody can mend.
@@ -333,8 +337,14 @@ impl Building {
             );
             std::process::abort();
         }
-        let Shard { driver, tenants, .. } = shard;
+        let Shard { driver, mut tenants, .. } = shard;
         drop(driver);
+        tenants.forget();
+        // Another shard's lanes may hold blocks of this one.
+        let patience = Instant::now() + FORGET_MAX;
+        while !shared.all_forgotten() && Instant::now() < patience {
+            std::thread::yield_now();
+        }
         tenants.finish();
     }
 
@@ -381,3 +391,6 @@ fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {
     };
     std::thread::Builder::new().name("watchdog".into()).spawn(watch).ok() // without it, stalls are not seen, no more
 }
+
+/// How long a shard waits at its end for another to drop its messages.
+const FORGET_MAX: std::time::Duration = std::time::Duration::from_secs(1);

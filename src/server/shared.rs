@@ -13,17 +13,24 @@ pub(crate) struct Shared {
     phase: AtomicU32,
     /// How many shards have nothing left.
     drained: AtomicU32,
+    /// How many have dropped what messages on their way still kept.
+    forgotten: AtomicU32,
 }
 
 /// What one shard shows to others. A cache line of its own: its figures change every turn.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Public {
-    /// Connections that it has, and that were handed to it and have not arrived.
-    load: AtomicU32,
+    load: Load,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) figures: [AtomicU64; FIGURES],
 }
+
+/// Connections that a shard has, and that were handed to it and have not arrived. Apart from the figures, since other
+/// shards write it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Load(AtomicU32);
 
 /// How far the server's end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -42,6 +49,7 @@ impl Shared {
             shards: (0..shards).map(|_| Public::default()).collect(),
             phase: AtomicU32::new(Phase::Running as u32),
             drained: AtomicU32::new(0),
+            forgotten: AtomicU32::new(0),
         })
     }
 
@@ -51,22 +59,22 @@ impl Shared {
 
     /// One more for `shard`, wherever it is now.
     pub(crate) fn add_connection(&self, shard: ShardId) {
-        self.public(shard).load.fetch_add(1, Ordering::Relaxed);
+        self.public(shard).load.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// `gone` of the connections of `shard` have ended.
     pub(crate) fn remove_connections(&self, shard: ShardId, gone: u32) {
-        self.public(shard).load.fetch_sub(gone, Ordering::Relaxed);
+        self.public(shard).load.0.fetch_sub(gone, Ordering::Relaxed);
     }
 
     /// Connections of `shard`, those on their way to it included.
     pub(crate) fn load(&self, shard: ShardId) -> u32 {
-        self.public(shard).load.load(Ordering::Relaxed)
+        self.public(shard).load.0.load(Ordering::Relaxed)
     }
 
     /// Connections of all shards.
     pub(crate) fn connections(&self) -> u64 {
-        self.shards.iter().map(|shard| u64::from(shard.load.load(Ordering::Relaxed))).sum()
+        self.shards.iter().map(|shard| u64::from(shard.load.0.load(Ordering::Relaxed))).sum()
     }
 
     /// Whether the watchdog finds that `shard` does not come round.
@@ -90,6 +98,15 @@ impl Shared {
     /// This shard has nothing left. Once all have said so, nobody can send to anybody any more.
     pub(crate) fn say_drained(&self) {
         self.drained.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// This shard's messages keep no memory any more, its own or others'.
+    pub(crate) fn say_forgotten(&self) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn all_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Acquire) as usize >= self.shards.len()
     }
 
     pub(crate) fn all_drained(&self) -> bool {

@@ -171,6 +171,19 @@ impl<K> Wheel<K> {
         (first_ms != u64::MAX).then(|| Time::from_nanos(first_ms * 1_000_000))
     }
 
+    /// Takes off every key that `keep` says no to. Looks at all of them.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        for (index, bucket) in self.slots.iter_mut().enumerate() {
+            let before = bucket.entries.len();
+            bucket.entries.retain(|entry| keep(&entry.key));
+            self.len -= before - bucket.entries.len();
+            match bucket.entries.iter().map(|entry| entry.due_ms).min() {
+                Some(first_ms) => bucket.first_ms = first_ms,
+                None => self.occupied[index / 64] &= !(1 << (index % 64)),
+            }
+        }
+    }
+
     /// How many keys are on the wheel.
     pub fn len(&self) -> usize {
         self.len

@@ -288,6 +288,9 @@ impl Begun {
         faults: &Faults,
         scripts: Vec<Client>,
     ) -> Self {
+        let mut config = config.clone();
+        config.fit(u64::MAX);
+        let config = &config;
         let wires = Wires::new(Net::new(rng.fork(), shards, faults.clone()));
         let shared = Shared::new(shards);
         let incremental = rng.bool();

@@ -25,8 +25,10 @@ pub(super) struct ReceiveRing {
     incremental: bool,
 }
 
-/// How many blocks the kernel has to begin with, if it fills them piece by piece.
+/// How many blocks the kernel has to begin with, and at most, if it fills them piece by piece. The rest of the pool is for
+/// what is being read, and for sessions that keep messages.
 const LENT_FEW: u16 = 8;
+const LENT_MANY: u16 = 16;
 pub(super) const GROUP: u16 = 0;
 
 impl ReceiveRing {
@@ -47,7 +49,7 @@ impl ReceiveRing {
             tail: 0,
             lent: (0..blocks).map(|_| None).collect(),
             lent_count: 0,
-            lent_target: if incremental { LENT_FEW.min(blocks) } else { blocks.min(SLOTS_MAX) },
+            lent_target: if incremental { LENT_FEW.min(blocks.div_ceil(2)) } else { lent_max(blocks, false) },
             ran_out: false,
             incremental,
         };
@@ -61,8 +63,8 @@ impl ReceiveRing {
     /// Lends the kernel what the pool has, up to what it needs. Returns whether anything was lent.
     pub(super) fn refill(&mut self, pool: &mut Pool) -> bool {
         if std::mem::take(&mut self.ran_out) {
-            let blocks = self.lent.len().min(SLOTS_MAX.into()) as u16;
-            self.lent_target = self.lent_target.saturating_mul(2).min(blocks);
+            let lent_max = lent_max(self.lent.len() as u16, self.incremental);
+            self.lent_target = self.lent_target.saturating_mul(2).min(lent_max);
         }
         let mut any = false;
         while self.lent_count < self.lent_target
@@ -140,6 +142,12 @@ impl Drop for ReceiveRing {
             unsafe { dealloc(self.entries.cast(), self.layout) };
         }
     }
+}
+
+/// How many of the pool's blocks the kernel may have. Never all: those who read have some too.
+fn lent_max(blocks: u16, incremental: bool) -> u16 {
+    let half = blocks.div_ceil(2);
+    if incremental { half.min(LENT_MANY) } else { half.min(SLOTS_MAX) }
 }
 
 /// A guess: most receives are small.
