@@ -61,6 +61,8 @@ pub(crate) struct Local {
     bounds: Bounds,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Left by connections whose sockets the driver still has: their completions carry these numbers.
+    vacated: Vec<u32>,
     actors_made: u64,
     connections: u32,
     mail: MailStore,
@@ -68,6 +70,8 @@ pub(crate) struct Local {
     ready: VecDeque<u32>,
     /// Slots that may have something to send.
     dirty: Vec<u32>,
+    /// What could not be delivered and goes back.
+    returns: VecDeque<Envelope>,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
     wheel: Wheel<Due>,
@@ -151,12 +155,14 @@ impl Local {
             heartbeat,
             slots: Vec::new(),
             free: Vec::new(),
+            vacated: Vec::new(),
             actors_made: 0,
             connections: 0,
             mail: MailStore::new(bounds.mail_slots),
             bounds,
             ready: VecDeque::new(),
             dirty: Vec::new(),
+            returns: VecDeque::new(),
             shard_mail: VecDeque::new(),
             wheel: Wheel::new(),
             due: Vec::new(),
@@ -189,7 +195,7 @@ impl Local {
 
     /// How many actors live here, connections among them.
     pub(crate) fn actors(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.vacated.len()
     }
 
     // ---- slots ----
@@ -305,12 +311,21 @@ impl Local {
         self.connections -= u32::from(cell.is_connection());
         self.slots[slot as usize].state.taken = false;
         self.refuse_mail(slot);
-        // `ready` and `dirty` may still name the slot; both look before they act.
-        self.free.push(slot);
+        // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
+        if cell.is_connection() {
+            self.vacated.push(slot)
+        } else {
+            self.free.push(slot)
+        }
         self.drop_cell(cell);
     }
 
-    /// What still waits is for nobody. Senders on other shards are told.
+    /// The driver has let go of every socket that it was asked to: nothing comes any more for the slots they were in.
+    pub(crate) fn sockets_are_closed(&mut self) {
+        self.free.append(&mut self.vacated);
+    }
+
+    /// What still waits is for nobody. Its senders are told.
     fn refuse_mail(&mut self, slot: u32) {
         let mut mailbox = std::mem::replace(&mut self.slots[slot as usize].mailbox, Mailbox::EMPTY);
         while let Some(envelope) = self.mail.pop(&mut mailbox) {
@@ -419,31 +434,46 @@ impl Local {
         });
         let mut back = Vec::new();
         mesh.drain_back(|_, envelope| back.push(envelope));
-        // First, while the way back has the room that `drain` has made sure of: a sender may use it up.
         for (envelope, reason) in refused {
             self.turn_back(envelope, reason);
         }
         for envelope in back {
-            self.counters.returned += 1;
             self.take_back(envelope);
+        }
+        self.return_mail();
+    }
+
+    /// Notes that an envelope goes back to its sender. Not at once: the sender may be running, or the way back full.
+    fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
+        self.counters.refused += 1;
+        if envelope.from.is_some() {
+            self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope });
+        } else {
+            self.discard(envelope);
         }
     }
 
-    /// Sends an envelope back to a sender on another shard. A sender on this one has had its answer.
-    fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
-        self.counters.refused += 1;
-        let Some(sender) = envelope.from.filter(|sender| sender.shard != self.me) else {
-            return self.discard(envelope);
-        };
-        // The way back has room for what came by the lane, but not for what left a mailbox later; then it is counted only.
-        let back = Envelope { what: What::Returned(reason), ..envelope };
-        if let Err(error) = self.mesh.send_back(sender.shard, back) {
-            self.discard(error);
+    /// Sends back what goes back. What finds the way full waits here, and since nothing is taken from a lane whose way
+    /// back is full, no more waits than mailboxes held.
+    fn return_mail(&mut self) {
+        for _ in 0..self.returns.len() {
+            let Some(envelope) = self.returns.pop_front() else { return };
+            match envelope.from {
+                Some(sender) if sender.shard != self.me => {
+                    match self.mesh.send_back(sender.shard, envelope) {
+                        Ok(()) => {}
+                        Err(PushError::Full(envelope)) => self.returns.push_back(envelope),
+                        Err(gone) => self.discard(gone),
+                    }
+                }
+                _ => self.take_back(envelope),
+            }
         }
     }
 
     fn take_back(&mut self, envelope: Envelope) {
         let (Some(sender), What::Returned(reason)) = (envelope.from, envelope.what) else { return };
+        self.counters.returned += 1;
         if self.has_room(sender) != Err(Refused::Gone) {
             let returned = Returned::new(envelope.to, reason, envelope.parcel);
             self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
@@ -481,6 +511,7 @@ impl Local {
     pub(crate) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
+            || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.awaits_sent
             || self.outside.is_set()
@@ -688,6 +719,9 @@ impl Local {
         self.mesh.drain_back(|_, envelope| left.push(envelope));
         self.mesh.drain(usize::MAX, |_, envelope| left.push(envelope));
         self.discard(left);
+        for envelope in std::mem::take(&mut self.returns) {
+            self.discard(envelope);
+        }
         for parcel in std::mem::take(&mut self.shard_mail) {
             self.discard(parcel);
         }
@@ -696,8 +730,7 @@ impl Local {
 
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let actors = self.slots.len() - self.free.len();
-        f.debug_struct("Local").field("me", &self.me).field("actors", &actors).finish_non_exhaustive()
+        f.debug_struct("Local").field("me", &self.me).field("actors", &self.actors()).finish_non_exhaustive()
     }
 }
 

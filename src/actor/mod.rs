@@ -60,8 +60,8 @@ pub trait Actor: Sized + 'static {
         let _ = cx;
     }
 
-    /// A message to an actor on another shard came back: its mailbox was full, or it was gone. By default it is dropped
-    /// here; the shard counts it either way.
+    /// A message that [`Context::send`] took came back: on another shard the mailbox was full or nobody there, or the
+    /// actor stopped before it came to it. By default it is dropped here; the shard counts it either way.
     fn returned(&mut self, returned: Returned, cx: &mut Context<'_, Self>) {
         let _ = (returned, cx);
     }

@@ -2,7 +2,7 @@
 //! it is named.
 
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What one shard tells the watchdog. Written by the shard with plain stores, read by the watchdog.
@@ -16,12 +16,13 @@ pub(crate) struct Heartbeat {
     kinds: Mutex<Vec<&'static str>>,
     stuck: AtomicBool,
     stalls: AtomicU64,
+    last: Mutex<Option<&'static str>>,
 }
 
 impl Heartbeat {
     /// The number for a type name, the same each time. Takes a lock: once a type, not once a message.
     pub(crate) fn kind(&self, name: &'static str) -> u16 {
-        let mut kinds = self.kinds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let index = kinds.iter().position(|known| *known == name).unwrap_or_else(|| {
             kinds.push(name);
             kinds.len() - 1
@@ -60,9 +61,14 @@ impl Heartbeat {
         self.stalls.load(Ordering::Relaxed)
     }
 
+    /// Who kept the shard the last time.
+    pub(crate) fn last_stall(&self) -> Option<&'static str> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn running_name(&self) -> &'static str {
         let running = self.running.load(Ordering::Relaxed) as usize;
-        let kinds = self.kinds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         running.checked_sub(1).and_then(|kind| kinds.get(kind).copied()).unwrap_or("no actor (the driver)")
     }
 }
@@ -75,10 +81,12 @@ pub(crate) fn watch(shards: &[Arc<Heartbeat>], turn_max: Duration, stop: impl Fn
             let turns = heartbeat.turns.load(Ordering::Relaxed);
             let stuck = turns == *seen && !heartbeat.sleeping.load(Ordering::Relaxed);
             if stuck && !heartbeat.is_stuck() {
-                heartbeat.stalls.fetch_add(1, Ordering::Relaxed);
+                let actor = heartbeat.running_name();
+                *heartbeat.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(actor);
+                heartbeat.stalls.fetch_add(1, Ordering::Release);
                 tracing::warn!(
                     shard,
-                    actor = heartbeat.running_name(),
+                    actor,
                     turn_max_ms = turn_max.as_millis() as u64,
                     "a turn takes too long: this actor keeps its shard; move slow work off it"
                 );

@@ -261,8 +261,10 @@ impl<S: Session> Connection<S> {
         let rules = &self.link.rules;
         let idle_ms = rules.idle_timeout.as_millis() as u32;
         let ping_ms = rules.ping_interval.as_millis() as u32;
-        let limit_ms = if self.link.state.pinged || ping_ms >= idle_ms { idle_ms } else { ping_ms };
         let silent_ms = self.link.silent_ms(local.now());
+        // After a ping, in time for the next: a pong moves no tick.
+        let next_ms = if silent_ms < ping_ms { ping_ms } else { silent_ms.saturating_add(ping_ms) };
+        let limit_ms = next_ms.min(idle_ms);
         self.link.tick_in(limit_ms.saturating_sub(silent_ms), local, me);
     }
 }

@@ -111,7 +111,7 @@ impl Link {
         let over = queued > 0 && queued + payload_bytes > self.rules.send_queue_bytes_max;
         // A control frame is small and the peer's right; the pool bounds it.
         if over && !opcode.is_control() {
-            local.want_sent(me.slot); // the session may wait to be told that there is room
+            local.want_sent(me.slot); // whoever was refused is told when there is room
             return Err(SendError::Full(payload));
         }
         let mut header = [0; HEADER_BYTES_MAX];

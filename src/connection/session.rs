@@ -39,10 +39,8 @@ pub trait Session: Sized + 'static {
     /// Closes the connection. A queue that is full ([`Client::send`](super::Client::send)) becomes 1013 by `?`.
     fn message(&mut self, message: Message, cx: &mut Context<'_, Self>) -> Result<(), Close>;
 
-    /// There is room again: the client has taken what was sent to it. Told after a send was refused because the queue
-    /// was full, and after [`Client::queued_bytes`] has been above zero at the end of a turn.
-    ///
-    /// [`Client::queued_bytes`]: super::Client::queued_bytes
+    /// There is room again: the client had not taken what was sent to it and now has, or a send was refused as
+    /// [`Full`](SendError::Full) and what stood in its way is sent.
     fn drained(&mut self, cx: &mut Context<'_, Self>) {
         let _ = cx;
     }

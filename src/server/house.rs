@@ -142,6 +142,7 @@ impl<S: Send + 'static> House<S> {
         let running = self.shared.phase() == Phase::Running;
         if !running && !self.door.closed {
             self.door.closed = true;
+            self.door.again_at = None; // else its shard would not sleep any more
             driver.accept(false);
         } else if running && (!self.door.opened || self.door.again_at.is_some_and(|at| at <= now)) {
             self.door.opened = true;
@@ -263,6 +264,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
                 Request::Close { socket, reset } => driver.close(socket, reset),
             }
         }
+        self.local.sockets_are_closed();
     }
 
     fn publish(&mut self, driver: &mut D) {
@@ -293,7 +295,9 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     }
 
     fn next_timer(&self) -> Option<Time> {
-        [self.local.next_timer(), self.door.again_at].into_iter().flatten().min()
+        let cut_at =
+            self.goodbye.begun_at.filter(|_| !self.goodbye.cut).map(|begun_at| begun_at + self.drain_timeout);
+        [self.local.next_timer(), self.door.again_at, cut_at].into_iter().flatten().min()
     }
 
     fn arm(&mut self) -> bool {

@@ -287,6 +287,11 @@ impl Handle {
         metrics::read(&self.shared)
     }
 
+    /// The type of the actor that kept a shard for longer than [`Config::turn_max`], the last time that happened.
+    pub fn last_stall(&self) -> Option<&'static str> {
+        self.shared.shards.iter().find_map(|shard| shard.heartbeat.last_stall())
+    }
+
     fn wake(&self) {
         self.wakers.iter().for_each(Waker::wake);
     }

@@ -379,7 +379,6 @@ impl Driver for SimDriver {
         let mut net = wires.get();
         let door = &mut net.doors[usize::from(self.me.0)];
         if on {
-            door.open = true;
             self.accepting = true;
             return;
         }

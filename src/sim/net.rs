@@ -54,8 +54,8 @@ pub(super) struct Net {
     pub(super) dealt: [u64; Fault::ALL.len()],
 }
 
-/// A listening socket.
-#[derive(Debug, Default)]
+/// A listening socket. It listens before its shard accepts.
+#[derive(Debug)]
 pub(super) struct Door {
     pub(super) open: bool,
     pub(super) queue: VecDeque<usize>,
@@ -121,7 +121,7 @@ impl Net {
             now: Time::ZERO,
             faults,
             connections: Vec::new(),
-            doors: (0..shards).map(|_| Door::default()).collect(),
+            doors: (0..shards).map(|_| Door { open: true, queue: VecDeque::new() }).collect(),
             bells: vec![false; usize::from(shards)],
             dealt: [0; Fault::ALL.len()],
         }

@@ -174,6 +174,8 @@ impl World {
         let world = self.begin();
         let end = world.wires.get().now + Duration::from_millis(ticks);
         while world.step(end) {}
+        let mut net = world.wires.get();
+        net.now = net.now.max(end);
     }
 
     /// Runs until every client's script has ended and the server has let all connections go.
@@ -387,6 +389,11 @@ impl Begun {
             shard.settle(Some(until));
         }
         let (_, until) = shard.work();
+        let now = shard.driver.now();
+        assert!(
+            until.is_none_or(|until| until > now),
+            "shard {number} would sleep until {until:?}, which is over: it spins"
+        );
         shard.driver.enter(&mut shard.tenants.local.pool, until);
         if until.is_none() {
             shard.settle(None);
@@ -418,7 +425,8 @@ impl Begun {
         }
         for shard in &self.shards {
             let local = &shard.tenants.local;
-            left += &format!("{} has {} actors; ", local.mesh.me(), local.actors());
+            let asleep = shard.driver.asleep;
+            left += &format!("{} has {} actors, asleep until {asleep:?}; ", local.mesh.me(), local.actors());
         }
         left
     }

@@ -1,4 +1,6 @@
 //! The whole server in made-up worlds.
 
+mod actors;
 mod echo;
 mod planted;
+mod sessions;

@@ -1,0 +1,94 @@
+//! Other ways to start: small turns, small blocks, spinning; and what is refused at start, with what to do.
+
+use super::harness::{Client, Echo, Local, Said, config, frame};
+use corewire::prelude::*;
+use corewire::server::Error;
+use corewire::wire::frame::Opcode;
+use std::time::Duration;
+
+fn check_serves(change: impl FnOnce(&mut Config)) {
+    let server = Local::echo(change);
+    let mut client = server.client();
+    for bytes in [0, 20, 2_000, 70_000, 1 << 20] {
+        let payload: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+        client.send(Opcode::Binary, &payload);
+        assert!(client.next() == Said::Binary(payload), "{bytes} bytes");
+    }
+    let mut others: Vec<Client> = (0..50).map(|_| server.client()).collect();
+    others.iter_mut().for_each(|client| client.raw(&frame(Opcode::Text, b"to and fro").repeat(40)));
+    for client in &mut others {
+        for _ in 0..40 {
+            assert_eq!(client.next(), Said::Text("to and fro".into()));
+        }
+    }
+}
+
+#[test]
+fn where_the_kernel_takes_a_block_for_every_receive_it_serves_as_well() {
+    check_serves(|config| config.receive_incremental = false);
+}
+
+#[test]
+fn with_hardly_any_receive_blocks_it_serves_as_well() {
+    check_serves(|config| config.receive_bytes = 0); // there are always two
+    check_serves(|config| {
+        config.receive_bytes = 0;
+        config.receive_incremental = false;
+    });
+}
+
+#[test]
+fn turns_of_one_event_and_a_ring_of_two_entries_serve_as_well() {
+    check_serves(|config| {
+        config.batch = 1;
+        config.ring = 2;
+    });
+}
+
+#[test]
+fn shards_that_spin_before_they_sleep_serve_as_well() {
+    check_serves(|config| config.busy_poll = Duration::from_micros(200));
+}
+
+#[test]
+fn more_shards_than_cores_serve_as_well() {
+    check_serves(|config| config.workers = 7);
+}
+
+fn check_refused(server: Server, fix: &str) {
+    let error = server.start().map(|_| ()).expect_err("it must not start");
+    assert!(error.to_string().contains(fix), "{error}");
+}
+
+#[test]
+fn a_port_that_another_server_has_is_refused_and_that_server_goes_on() {
+    let server = Local::echo(|_| ());
+    let second = Server::bind(server.address.to_string()).config(config()).at("/", |_: &Upgrade| Ok(Echo));
+    let error = second.start().map(|_| ()).expect_err("it must not share the port");
+    assert!(matches!(error, Error::Listen { .. }), "{error:?}");
+    assert!(error.to_string().contains("another program has it"), "{error}");
+    server.client().check_echo("still here");
+}
+
+#[test]
+fn what_cannot_be_is_refused_at_start_with_what_to_do() {
+    let echo = |change: fn(&mut Config)| {
+        let mut config = config();
+        change(&mut config);
+        Server::bind("127.0.0.1:0").config(config).at("/", |_: &Upgrade| Ok(Echo))
+    };
+    check_refused(echo(|config| config.ring = 1), "2 to 32768 entries");
+    check_refused(echo(|config| config.batch = 0), "1 to 65536 events");
+    check_refused(echo(|config| config.rules.idle_timeout = Duration::ZERO), "a millisecond to 20 days");
+    check_refused(echo(|config| config.rules.wire.message_bytes_max = 1 << 30), "none is larger than 64 MiB");
+    check_refused(echo(|config| config.numa = Some(77)), "--numa");
+    check_refused(
+        echo(|config| {
+            config.pin = true;
+            config.workers = 60_000;
+        }),
+        "--workers",
+    );
+    check_refused(Server::bind("127.0.0.1:0").config(config()), "add one with `at`");
+    check_refused(Server::bind("nonsense").config(config()).at("/", |_: &Upgrade| Ok(Echo)), "expected");
+}
