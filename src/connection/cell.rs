@@ -348,11 +348,13 @@ impl<S: Session> Cell for Connection<S> {
         if self.link.state.closing {
             return self.reset("the client did not answer our close", local, me);
         }
+        if self.link.state.paused {
+            self.link.heard(local.now()); // a session that wants to hear nothing hears no pongs either
+        }
         let idle_ms = self.link.rules.idle_timeout.as_millis() as u32;
         let ping_ms = self.link.rules.ping_interval.as_millis() as u32;
         let silent_ms = self.link.silent_ms(local.now());
-        // A session that wants to hear nothing hears no pongs either.
-        if silent_ms >= idle_ms && !self.link.state.paused {
+        if silent_ms >= idle_ms {
             return self.end(Ending::Fail(Close::new(1001, "nothing heard for too long")), local, me);
         }
         if silent_ms >= ping_ms && !self.link.state.pinged {

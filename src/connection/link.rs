@@ -302,6 +302,7 @@ impl Link {
     /// The session wants to hear again. What waits is read from a tick, since a handler of this session is running.
     pub(crate) fn resume(&mut self, local: &mut Local, me: ActorId) {
         if std::mem::take(&mut self.state.paused) {
+            self.heard(local.now()); // its silence counts from now on
             local.tick_at(local.now(), me);
         }
     }

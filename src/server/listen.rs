@@ -31,21 +31,12 @@ fn resolve(address: &str) -> io::Result<Vec<SocketAddr>> {
 }
 
 fn listen_on(mut address: SocketAddr, shards: u16) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
-    // Sockets with SO_REUSEPORT would share the port with another server's, and its clients: look without it first.
-    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        probe.set_only_v6(false)?;
-    }
-    probe.set_reuse_address(true)?;
-    probe.bind(&address.into())?;
-    drop(probe);
+    // Our listeners share the port, and would share it with another server of the same user too, who would get half of
+    // our clients. One that does not share finds out.
+    socket(address)?.bind(&address.into())?;
     let mut listeners = Vec::new();
     for _ in 0..shards {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() && address.ip().is_unspecified() {
-            socket.set_only_v6(false)?;
-        }
-        socket.set_reuse_address(true)?;
+        let socket = socket(address)?;
         socket.set_reuse_port(true)?;
         socket.set_tcp_nodelay(true)?; // accepted sockets inherit it: a message is sent when it is said
         socket.bind(&address.into())?;
@@ -56,6 +47,15 @@ fn listen_on(mut address: SocketAddr, shards: u16) -> io::Result<(Vec<OwnedFd>, 
         listeners.push(socket.into());
     }
     Ok((listeners, address))
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?; // connections of a server before us may still be closing
+    Ok(socket)
 }
 
 /// Connections that wait to be accepted; the kernel caps it at net.core.somaxconn.

@@ -227,3 +227,16 @@ fn the_first_subprotocol_that_both_speak_is_chosen() {
     assert_eq!(chosen(&["v3"]), None);
     assert_eq!(chosen(&[]), None);
 }
+
+#[test]
+fn a_port_alone_is_every_address_of_both_kinds() {
+    let server = Server::bind(":0").config(super::harness::config()).at("/", |_: &Upgrade| Ok(Echo));
+    let server = Local::start(server);
+    for ip in ["127.0.0.1", "127.0.0.77", "::1"] {
+        let ip: std::net::IpAddr = ip.parse().expect("it is one");
+        if ip.is_ipv6() && !server.address.is_ipv6() {
+            continue; // this machine has no IPv6
+        }
+        Client::open((ip, server.address.port()).into()).check_echo("from anywhere");
+    }
+}

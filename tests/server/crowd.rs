@@ -169,3 +169,25 @@ fn the_crowd_can_speak_all_at_once() {
         }
     }
 }
+
+#[test]
+fn more_big_messages_than_memory_cost_some_their_connection_and_the_server_nothing() {
+    let _alone = alone();
+    let server = Process::start(&[]);
+    let big = frame(Opcode::Binary, &vec![7; 16 << 20]);
+    let (begin, end) = big.split_at(big.len() - 1);
+    // 64 of them want 1 GiB while their ends are missing; there are 256 MiB a shard.
+    let mut left: Vec<_> = (0..64).map(|_| server.client()).collect();
+    std::thread::scope(|scope| {
+        left.iter_mut().for_each(|client| drop(scope.spawn(move || client.stream.write_all(begin)))); // some are cut off
+    });
+    server.client().check_echo("meanwhile");
+    let memory = server.memory_bytes();
+    left.retain_mut(|client| {
+        client.stream.write_all(end).is_ok() && matches!(client.next(), Said::Binary(_))
+    });
+    println!("{} of 64 echoed, {} MiB", left.len(), memory / MIB);
+    assert!((8..64).contains(&left.len()), "{} of 64 echoed", left.len());
+    assert!(memory < 2 * 256 * MIB + 64 * MIB, "{} MiB", memory / MIB);
+    left.iter_mut().for_each(|client| client.check_echo("as if nothing had been"));
+}

@@ -1,6 +1,8 @@
 //! How a server ends: by signals, as a process; by its handle, inside one.
 
-use super::harness::{Client, Local, Process, Said, wait_until};
+use super::attacks::flood;
+use super::harness::{Client, Local, Process, Said, frame, wait_until};
+use corewire::wire::frame::Opcode;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -124,4 +126,33 @@ fn the_port_is_free_again_after_the_end() {
         .config(super::harness::config())
         .at("/", |_: &corewire::connection::Upgrade| Ok(super::harness::Echo));
     Local::start(again).client().check_echo("hello again");
+}
+
+#[test]
+fn clients_that_do_not_read_do_not_keep_the_server_and_their_memory_comes_home() {
+    let server = Local::echo(|config| config.rules.close_timeout = Duration::from_millis(500));
+    let mut deaf: Vec<_> = (0..10).map(|_| server.client()).collect();
+    let messages = frame(Opcode::Binary, &[7; 16 << 10]).repeat(64);
+    for client in &mut deaf {
+        flood(&mut client.stream, &messages, 64 << 20);
+    }
+    let begun = Instant::now();
+    server.handle.stop();
+    server.join(); // which says if memory is missing
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_second_server_on_the_same_port_is_told_that_it_is_taken() {
+    let server = Local::echo(|_| ());
+    let second = |address: String| {
+        let second = corewire::Server::bind(address).config(super::harness::config());
+        second.at("/", |_: &corewire::connection::Upgrade| Ok(super::harness::Echo)).start()
+    };
+    let refused = second(server.address.to_string()).expect_err("the first has it").to_string();
+    assert!(refused.contains("another program has it"), "{refused}");
+    let everywhere = second(format!(":{}", server.address.port())).expect_err("the first has it").to_string();
+    assert!(everywhere.contains("another program has it"), "{everywhere}");
+    let nonsense = second("nowhere at all".into()).expect_err("that is no address").to_string();
+    assert!(nonsense.contains("expected \":9001\""), "{nonsense}");
 }

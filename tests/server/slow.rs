@@ -7,7 +7,7 @@ use corewire::prelude::*;
 use corewire::wire::frame::Opcode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_hundred_clients_that_send_and_never_read_are_not_read_from_and_cost_little() {
@@ -184,5 +184,56 @@ fn a_paused_client_is_not_heard_until_it_is_resumed_and_nothing_is_lost() {
         assert_eq!(client.next(), Said::Text(b"one".to_vec()));
         assert_eq!(client.next(), Said::Text(b"two".to_vec()));
         client.check_echo("three");
+    }
+}
+
+#[test]
+fn a_paused_client_is_not_taken_for_silent() {
+    let paused = Arc::new(Mutex::new(Vec::new()));
+    let sessions = paused.clone();
+    let server = Local::with(
+        |config| {
+            config.rules.ping_interval = Duration::from_millis(100);
+            config.rules.idle_timeout = Duration::from_millis(300);
+        },
+        |server| server.at("/", move |_: &Upgrade| Ok(Pausing { paused: sessions.clone() })),
+    );
+    let mut client = server.client();
+    client.text("pause");
+    wait_until("it is paused", || !paused.lock().expect("nobody panics").is_empty());
+    let mut other = server.client();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1000) {
+        other.check_echo("here"); // which keeps this one from being silent
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    other.text("resume");
+    assert_eq!(client.next_but_pings(), Said::Text(b"heard you".to_vec()));
+    client.check_echo("still here");
+    client.check_closed(1001); // now its silence counts
+}
+
+/// Fills its client's queue, and goes on when it is told that there is room.
+struct Refilling(u32);
+impl Session for Refilling {
+    fn message(&mut self, _: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        self.drained(cx);
+        Ok(())
+    }
+
+    fn drained(&mut self, cx: &mut Context<Self>) {
+        while self.0 < 5000 && cx.client().send_binary(&self.0.to_be_bytes().repeat(4096)).is_ok() {
+            self.0 += 1;
+        }
+    }
+}
+
+#[test]
+fn a_session_is_told_when_its_client_has_taken_what_waited() {
+    let server = Local::with(|_| (), |server| server.at("/", |_: &Upgrade| Ok(Refilling(0))));
+    let mut client = server.client();
+    client.text("go");
+    for n in 0..5000u32 {
+        assert!(client.next() == Said::Binary(n.to_be_bytes().repeat(4096)), "message {n}");
     }
 }
