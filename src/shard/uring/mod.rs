@@ -3,6 +3,7 @@
 //! - [`probe`]: what the kernel and the limits allow, and what to do where they do not
 //! - `receive`: the ring of buffers that the kernel receives into
 //! - [`driver`]: the ring itself
+//! - [`waker`]: how a shard is woken
 //! - [`host`]: the glommio executor that a shard runs in
 //!
 //! Receiving is multishot: one request a connection, as many completions as there is data. Sending is one request
@@ -14,5 +15,7 @@ pub mod driver;
 pub mod host;
 pub mod probe;
 mod receive;
+pub mod waker;
 
-pub use driver::{Socket, UringDriver, Waker};
+pub use driver::{Socket, UringDriver};
+pub use waker::{Peers, Waker};

@@ -1,0 +1,363 @@
+//! One shard's ring.
+//!
+//! - here: `Driver`, and what the driver knows of each socket
+//! - `queue`: submitting, sleeping, taking completions out
+//! - `requests`: what stays with the kernel, and how it is taken back
+//! - `completions`: what they mean
+//! - `sends`: what is tried at once
+
+mod completions;
+mod queue;
+mod requests;
+mod sends;
+
+use self::queue::{
+    OP_ACCEPT, OP_IGNORED, OP_RECEIVE, OP_RING, OP_SEND, OP_WRITABLE, op_of, setup, user_data,
+};
+use self::sends::{HEADERS, IOVECS};
+use super::receive::{GROUP, ReceiveRing};
+use super::waker::Peers;
+use crate::buf::Pool;
+use crate::shard::driver::{Completion, Driver, Sent, Slot, SocketId};
+use crate::shard::{Outgoing, ShardId, Time};
+use crate::sync::Arc;
+use io_uring::{IoUring, opcode, squeue, types};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A connected TCP socket that no shard has yet. Dropping it closes it.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+impl From<OwnedFd> for Socket {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+/// What a ring is made of.
+#[derive(Debug, Clone)]
+pub struct UringConfig {
+    /// Submission entries (`--ring`); completions are eight times as many.
+    pub entries: u32,
+    /// How many receive blocks the pool has.
+    pub receive_blocks: u16,
+    /// Whether the kernel fills a block piece by piece (Linux 6.12).
+    pub incremental: bool,
+    /// The beginning of the world: the same for all shards.
+    pub epoch: Instant,
+}
+
+/// `Driver` on io_uring.
+pub struct UringDriver {
+    ring: IoUring,
+    receive: ReceiveRing,
+    me: ShardId,
+    peers: Arc<Peers>,
+    epoch: Instant,
+    now: Time,
+    listener: Option<OwnedFd>,
+    accepting: bool,
+    sockets: Vec<Entry>,
+    free: Vec<u32>,
+    /// Sockets whose receive ended for want of blocks, first come first served.
+    starved: VecDeque<u32>,
+    /// Sends of this turn. The kernel reads from these until the submitting call returns.
+    sends: Vec<InFlight>,
+    iovecs: Vec<libc::iovec>,
+    headers: Vec<libc::msghdr>,
+    sent: VecDeque<Sent>,
+    /// Completions that are not sends, in order.
+    pending: VecDeque<(u64, i32, u32)>,
+    /// What must come after this turn's sends.
+    after: Vec<(u32, After)>,
+}
+
+/// A socket. Small, since there may be a million.
+#[derive(Debug)]
+struct Entry {
+    fd: Option<OwnedFd>,
+    slot: Slot,
+    state: State,
+}
+
+/// What is going on at a socket.
+#[derive(Debug, Default, Clone, Copy)]
+struct State {
+    /// A multishot receive is with the kernel.
+    receiving: bool,
+    /// No receive is wanted.
+    paused: bool,
+    /// The peer has ended, or the connection has failed.
+    ended: bool,
+    /// A poll for writability is with the kernel.
+    polling: bool,
+    /// The owner has let go.
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    slot: Slot,
+    outgoing: Box<Outgoing>,
+    /// How much of it is in the request: all, or the first [`PIECES_MAX`] pieces.
+    bytes: usize,
+    /// What the completion said; none is posted for a success.
+    fell_short: Option<i32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum After {
+    Shutdown,
+    Close,
+    Reset,
+}
+
+impl UringDriver {
+    /// A ring of this thread's, which must be the one that uses it. `listener` is accepted from once asked to.
+    ///
+    /// # Errors
+    /// What `io_uring_setup` and the registering of the buffers say; see [`super::probe`] for what to do.
+    pub fn new(
+        me: ShardId,
+        peers: Arc<Peers>,
+        listener: Option<OwnedFd>,
+        config: &UringConfig,
+    ) -> io::Result<Self> {
+        let ring = setup(config.entries)?;
+        peers.rings[usize::from(me.0)].set(ring.as_raw_fd()).expect("a shard makes its ring once");
+        let receive = ReceiveRing::register(&ring, config.receive_blocks, config.incremental)?;
+        let mut driver = Self {
+            ring,
+            receive,
+            me,
+            peers,
+            epoch: config.epoch,
+            now: Time::ZERO,
+            listener,
+            accepting: false,
+            sockets: Vec::new(),
+            free: Vec::new(),
+            starved: VecDeque::new(),
+            sends: Vec::new(),
+            iovecs: Vec::with_capacity(IOVECS),
+            headers: Vec::with_capacity(HEADERS),
+            sent: VecDeque::new(),
+            pending: VecDeque::new(),
+            after: Vec::new(),
+        };
+        driver.arm_bell();
+        driver.now = Time::ZERO + driver.epoch.elapsed();
+        Ok(driver)
+    }
+}
+
+impl Driver for UringDriver {
+    type Socket = Socket;
+
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn accept(&mut self, on: bool) {
+        let Some(listener) = &self.listener else { return };
+        let fd = listener.as_raw_fd();
+        match on {
+            true if self.accepting => {}
+            true => {
+                self.accepting = true;
+                let accept = opcode::AcceptMulti::new(types::Fd(fd))
+                    .flags(libc::SOCK_CLOEXEC)
+                    .build()
+                    .user_data(user_data(OP_ACCEPT, 0));
+                self.push(&accept);
+            }
+            false => {
+                // Cancelled first: a listener closed under an armed accept may hold its port for a while.
+                self.cancel_all(fd);
+                self.submit();
+                self.listener = None;
+            }
+        }
+    }
+
+    fn attach(&mut self, socket: Socket, slot: Slot) -> SocketId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.sockets.push(Entry { fd: None, slot, state: State::default() });
+            self.sockets.len() as u32 - 1
+        });
+        let entry = &mut self.sockets[index as usize];
+        entry.fd = Some(socket.0);
+        entry.slot = slot;
+        self.arm_receive(index);
+        SocketId(index)
+    }
+
+    fn pause(&mut self, SocketId(index): SocketId) {
+        let state = &mut self.sockets[index as usize].state;
+        if state.paused || state.closing {
+            return;
+        }
+        state.paused = true;
+        if state.receiving {
+            self.cancel(OP_RECEIVE, index);
+        }
+    }
+
+    fn resume(&mut self, SocketId(index): SocketId) {
+        self.sockets[index as usize].state.paused = false;
+        self.arm_receive(index); // if a cancel is still on its way, its completion does it
+    }
+
+    fn send(&mut self, SocketId(index): SocketId, outgoing: Box<Outgoing>) {
+        let entry = &self.sockets[index as usize];
+        let Some(fd) = entry.fd.as_ref().filter(|_| !outgoing.is_empty()) else {
+            self.sent.push_back(Sent { slot: entry.slot, outgoing, error: None });
+            return;
+        };
+        let (slot, data) = (entry.slot, user_data(OP_SEND, self.sends.len() as u32));
+        let fd = fd.as_raw_fd();
+        // The entry is pushed before the owner moves into `sends`; the box keeps the bytes where they are, and nothing
+        // is submitted between.
+        let bytes = self.push_send(fd, &outgoing, data);
+        self.sends.push(InFlight { slot, outgoing, bytes, fell_short: None });
+    }
+
+    fn wait_writable(&mut self, SocketId(index): SocketId) {
+        let entry = &mut self.sockets[index as usize];
+        let Some(fd) = &entry.fd else { return };
+        if entry.state.polling || entry.state.closing {
+            return;
+        }
+        entry.state.polling = true;
+        let poll = opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), libc::POLLOUT as u32)
+            .build()
+            .user_data(user_data(OP_WRITABLE, index));
+        self.push(&poll);
+    }
+
+    fn shutdown_write(&mut self, SocketId(index): SocketId) {
+        self.after.push((index, After::Shutdown));
+    }
+
+    fn close(&mut self, SocketId(index): SocketId, reset: bool) {
+        let state = &mut self.sockets[index as usize].state;
+        if state.closing {
+            return;
+        }
+        state.closing = true;
+        if reset {
+            self.after.push((index, After::Reset));
+        }
+        self.after.push((index, After::Close));
+        let state = self.sockets[index as usize].state;
+        if state.receiving {
+            self.cancel(OP_RECEIVE, index);
+        }
+        if state.polling {
+            self.cancel(OP_WRITABLE, index);
+        }
+    }
+
+    fn poll(&mut self, _: &mut Pool, events_max: usize, sink: &mut dyn FnMut(Completion<Socket>)) -> usize {
+        let mut events = 0;
+        while events < events_max {
+            if self.pending.is_empty() {
+                self.harvest();
+            }
+            let Some((data, result, flags)) = self.pending.pop_front() else { break };
+            if let Some(completion) = self.complete(data, result, flags) {
+                sink(completion);
+                events += 1;
+            }
+        }
+        events
+    }
+
+    fn has_completions(&mut self) -> bool {
+        // The blocks that this turn's sends give back are what the starved wait for; no completion tells of them.
+        let blocks_due = !self.starved.is_empty() && !self.sends.is_empty();
+        blocks_due || !self.pending.is_empty() || !self.ring.completion().is_empty()
+    }
+
+    fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {
+        pool.reclaim();
+        self.receive.refill(pool);
+        // As many as there may be room for: a receive that finds none fails at once, and would be back here.
+        for _ in 0..self.receive.receives() {
+            let Some(index) = self.starved.pop_front() else { break };
+            self.arm_receive(index);
+        }
+        // What this call itself settles is work: sockets to close, and blocks that come home from sends to those who
+        // starve. Neither posts a completion that would end a sleep.
+        let settles = !self.after.is_empty() || !(self.starved.is_empty() || self.sends.is_empty());
+        match until.filter(|_| !settles) {
+            // Submits as well, and one call does both. A block that another thread drops comes home without a word, so
+            // those who starve look again soon.
+            Some(until) if !self.starved.is_empty() => self.wait(until.min(self.now + STARVED_SLEEP_MAX)),
+            Some(until) => self.wait(until),
+            None if self.has_work() => self.get_events(),
+            None => {}
+        }
+        self.submit(); // what an interrupted call left behind
+        self.harvest();
+        self.settle(pool);
+        self.now = Time::ZERO + self.epoch.elapsed();
+    }
+
+    fn next_sent(&mut self) -> Option<Sent> {
+        self.sent.pop_front()
+    }
+
+    fn ring(&mut self, shard: ShardId) {
+        let Some(&ring) = self.peers.rings[usize::from(shard.0)].get() else {
+            self.peers.wakers[usize::from(shard.0)].wake();
+            return;
+        };
+        let message = opcode::MsgRingData::new(types::Fd(ring), 0, user_data(OP_IGNORED, 0), None)
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(user_data(OP_RING, u32::from(shard.0)));
+        self.push(&message);
+    }
+}
+
+impl UringDriver {
+    /// Whether no socket is open: all that the kernel could still write into is at home.
+    pub fn is_quiet(&self) -> bool {
+        self.sockets.len() == self.free.len()
+    }
+
+    /// Whether a call into the kernel would do anything.
+    fn has_work(&mut self) -> bool {
+        let queue = self.ring.submission();
+        !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
+    }
+}
+
+impl Drop for UringDriver {
+    fn drop(&mut self) {
+        for (data, result, _) in self.pending.drain(..) {
+            if op_of(data) == OP_ACCEPT && result >= 0 {
+                // SAFETY: the completion gave us this new descriptor, and nobody has taken it.
+                drop(unsafe { OwnedFd::from_raw_fd(result) });
+            }
+        }
+        // The kernel may write into the lent blocks as long as a receive is with it.
+        let receiving = self.sockets.iter().any(|entry| entry.state.receiving);
+        if receiving || self.ring.submitter().unregister_buf_ring(GROUP).is_err() {
+            self.receive.leak();
+        }
+    }
+}
+
+impl std::fmt::Debug for UringDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let open = self.sockets.len() - self.free.len();
+        f.debug_struct("UringDriver").field("me", &self.me).field("sockets", &open).finish_non_exhaustive()
+    }
+}
+
+const STARVED_SLEEP_MAX: Duration = Duration::from_millis(1);
