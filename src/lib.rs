@@ -7,7 +7,8 @@
 #![doc = "```"]
 //!
 //! Begin with [`Session`](connection::Session), [`Client`](connection::Client) and [`Server`]; [`actor`] has what is not
-//! a connection. The modules stand in reading order, and a module names only modules above it; ARCHITECTURE.md in the
+//! a connection. In reading order the modules are [`sync`], [`wire`], [`topology`], [`ring`], [`buf`], [`shard`], [`actor`],
+//! [`connection`], [`server`] and beside it [`sim`]; a module names only modules before it. ARCHITECTURE.md in the
 //! repository tells how they work together.
 
 pub mod sync;
@@ -39,8 +40,10 @@ pub type Result<T = (), E = server::Error> = std::result::Result<T, E>;
 
 /// What a server is usually written with.
 pub mod prelude {
-    pub use crate::actor::{Actor, Address, Context, Handler, SendError};
-    pub use crate::connection::{Client, Close, CloseReason, ClosedBy, Message, Session, Text, Upgrade};
+    pub use crate::actor::{Actor, Address, Context, Handler, Returned, SendError};
+    pub use crate::connection::{
+        Client, Close, CloseReason, ClosedBy, Message, Rules, Session, Text, Ticket, Upgrade,
+    };
     pub use crate::server::{Config, Server};
     pub use crate::wire::http::Refusal;
 }

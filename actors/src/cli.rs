@@ -51,10 +51,10 @@ pub struct ServerFlags {
     #[arg(long, env = "COREWIRE_HUGE_PAGES")]
     pub huge_pages: bool,
     /// Let shards run on any core, more of them than there are cores if --workers says so; for tests
-    #[arg(long)]
+    #[arg(long, env = "COREWIRE_UNPINNED")]
     pub unpinned: bool,
     /// Log as JSON, one object a line
-    #[arg(long)]
+    #[arg(long, env = "COREWIRE_LOG_JSON")]
     pub log_json: bool,
 }
 
@@ -89,7 +89,7 @@ impl ServerFlags {
 
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(seconds) if (0.001..=1_000_000.0).contains(&seconds) => Ok(seconds),
-        _ => Err("expected seconds, from 0.001 to 1000000, such as 10 or 0.5".into()),
+        Ok(seconds) if (0.01..=1_000_000.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds, from 0.01 to 1000000, such as 10 or 0.5".into()),
     }
 }

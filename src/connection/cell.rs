@@ -63,10 +63,19 @@ impl<S: Session> Connection<S> {
         }
     }
 
+    /// This connection ends because its client does not take what is sent.
+    fn count_slow(&mut self, local: &mut Local) {
+        if !std::mem::replace(&mut self.link.state.counted_slow, true) {
+            local.counters.slow_closed += 1;
+        }
+    }
+
     /// What the session answered.
     fn answered(&mut self, answer: Result<(), Close>, local: &mut Local, me: ActorId) {
         if let Err(close) = answer {
-            local.counters.slow_closed += u64::from(close.code == CloseCode::TRY_AGAIN_LATER);
+            if close.code == CloseCode::TRY_AGAIN_LATER && self.link.state.refused {
+                self.count_slow(local);
+            }
             self.close(&close, local, me);
         }
     }
@@ -235,6 +244,7 @@ impl<S: Session> Connection<S> {
                 socket,
                 outgoing,
                 blocked,
+                self.link.state.ended,
                 self.link.rules.close_timeout,
             )));
         }
@@ -330,11 +340,11 @@ impl<S: Session> Cell for Connection<S> {
                 self.link.unblock(local, me);
                 Ok(())
             }
-            SocketEvent::Ended if self.link.has_held() => {
-                self.link.state.ended = true; // once what it said before is read
-                Ok(())
+            SocketEvent::Ended => {
+                self.link.state.ended = true;
+                // What it said before is read first.
+                if self.link.has_held() { Ok(()) } else { Err(Ending::HungUp) }
             }
-            SocketEvent::Ended => Err(Ending::HungUp),
             SocketEvent::Failed(error) => Err(Ending::Broken(error.to_string())),
         };
         self.next(result, local, me)
@@ -346,6 +356,9 @@ impl<S: Session> Cell for Connection<S> {
             return self.next(held, local, me);
         }
         if self.link.state.closing {
+            if self.link.state.blocked {
+                self.count_slow(local);
+            }
             return self.reset("the client did not answer our close", local, me);
         }
         if self.link.state.paused {
@@ -355,6 +368,9 @@ impl<S: Session> Cell for Connection<S> {
         let ping_ms = self.link.rules.ping_interval.as_millis() as u32;
         let silent_ms = self.link.silent_ms(local.now());
         if silent_ms >= idle_ms {
+            if self.link.state.blocked {
+                self.count_slow(local); // it is silent because it is not read from
+            }
             return self.end(Ending::Fail(Close::new(1001, "nothing heard for too long")), local, me);
         }
         if silent_ms >= ping_ms && !self.link.state.pinged {
@@ -435,6 +451,7 @@ fn broken(reason: &str) -> CloseReason {
 
 fn short_of_memory(exhausted: Exhausted, local: &mut Local) -> Ending {
     local.memory_is_short(exhausted);
+    local.counters.shed += 1;
     Ending::Fail(Close { code: CloseCode::TRY_AGAIN_LATER, reason: "the server is short of memory".into() })
 }
 

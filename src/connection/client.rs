@@ -30,7 +30,7 @@ impl<S: Session> Context<'_, S> {
     ///
     /// # Errors
     /// The shard's quota for outgoing bytes is used up.
-    pub fn take(&mut self, bytes: usize) -> Result<Buf, Exhausted> {
+    pub fn buffer(&mut self, bytes: usize) -> Result<Buf, Exhausted> {
         self.local.pool.take(bytes)
     }
 }

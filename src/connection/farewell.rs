@@ -24,15 +24,17 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
-    /// `outgoing` is what is left to say; `blocked`: the kernel was asked to tell when it can be said.
+    /// `outgoing` is what is left to say; `blocked`: the kernel was asked to tell when it can be said; `ended`: the peer
+    /// will say no more.
     pub(crate) fn new(
         socket: SocketId,
         outgoing: Option<Box<Outgoing>>,
         blocked: bool,
+        ended: bool,
         timeout: Duration,
     ) -> Self {
         let outgoing = outgoing.filter(|outgoing| !outgoing.is_empty());
-        Self { socket, outgoing, blocked, ended: false, timeout, deadline: Time::ZERO }
+        Self { socket, outgoing, blocked, ended, timeout, deadline: Time::ZERO }
     }
 
     /// The peer has so long from now to take what is left, and to hang up.
@@ -68,6 +70,8 @@ impl Cell for Farewell {
         if self.outgoing.is_some() {
             local.mark_dirty(me.slot);
             local.want_sent(me.slot);
+        } else if self.ended {
+            return self.close(false, local);
         } else {
             local.requests.push(Request::ShutdownWrite(self.socket));
         }
@@ -106,7 +110,12 @@ impl Cell for Farewell {
     }
 
     fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
-        if local.now() < self.deadline { Next::Stay } else { self.close(true, local) }
+        if local.now() < self.deadline {
+            return Next::Stay;
+        }
+        // What the kernel has taken it delivers, if it is let; what it has not, nobody waits for any more.
+        let reset = self.outgoing.is_some();
+        self.close(reset, local)
     }
 
     fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {

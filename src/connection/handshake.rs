@@ -254,7 +254,13 @@ impl Handshake {
         let mut outgoing = local.take_outgoing();
         // With no memory even for this, the client sees the connection end without a word.
         let _ = outgoing.gather([&answer, &[]], &mut local.pool);
-        Next::Become(Box::new(Farewell::new(self.socket, Some(outgoing), false, self.rules.close_timeout)))
+        Next::Become(Box::new(Farewell::new(
+            self.socket,
+            Some(outgoing),
+            false,
+            false,
+            self.rules.close_timeout,
+        )))
     }
 
     fn close(&mut self, local: &mut Local) -> Next {

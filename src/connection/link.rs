@@ -45,6 +45,9 @@ pub(crate) struct LinkState {
     pub(crate) closing: bool,
     /// The peer has hung up, and what it said before is not read yet.
     pub(crate) ended: bool,
+    /// A message was refused because too much waits, or the connection has been counted as slow since.
+    pub(crate) refused: bool,
+    pub(crate) counted_slow: bool,
     /// A ping is out.
     pub(crate) pinged: bool,
     /// A fragmented message of ours has begun.
@@ -108,9 +111,12 @@ impl Link {
         }
         let payload_bytes = payload.as_bytes().len();
         let queued = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
-        let over = queued > 0 && queued + payload_bytes > self.rules.send_queue_bytes_max;
+        // As long as we read on, the answer to what is read next must fit, however large: then the peer is not slow.
+        let may_overflow = !self.state.blocked && !self.is_ahead();
+        let over = !may_overflow && queued + payload_bytes > self.rules.send_queue_bytes_max;
         // A control frame is small and the peer's right; the pool bounds it.
         if over && !opcode.is_control() {
+            self.state.refused = true;
             local.want_sent(me.slot); // whoever was refused is told when there is room
             return Err(SendError::Full(payload));
         }
@@ -251,9 +257,11 @@ impl Link {
         Ok(())
     }
 
-    /// If bytes wait only because so much is to be sent in this turn, they are read when that is done.
+    /// If reading waits only because so much is to be sent in this turn, it goes on when that is done. Nobody else would
+    /// say so: a send that succeeds is silent.
     pub(crate) fn go_on_when_sent(&mut self, local: &mut Local, me: ActorId) {
-        if self.held.is_some() && !self.state.blocked && self.is_ahead() {
+        let waits = self.held.is_some() || self.state.reading_stopped;
+        if waits && !self.state.blocked && self.is_ahead() {
             local.want_sent(me.slot);
         }
     }

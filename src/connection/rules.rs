@@ -18,7 +18,8 @@ pub struct Rules {
     pub ping_interval: Duration,
     /// From our close frame to the client's, and then until the client hangs up; after that the connection is reset.
     pub close_timeout: Duration,
-    /// Bytes that may wait for a client that does not read. A single message may be larger if nothing else waits.
+    /// Bytes that may wait for a client that does not read. While less than a quarter of it waits for a client
+    /// that reads, a message fits whatever its size.
     pub send_queue_bytes_max: usize,
     /// A mistake made on purpose, for the test that the simulator finds it. Looked at only on rare paths.
     #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! `Session`: what people write for each client.
 
 use super::Message;
-use crate::actor::{Actor, Context, Returned, SendError};
+use crate::actor::{Actor, Context, Refused, Returned, SendError};
 use crate::wire::CloseCode;
 use std::borrow::Cow;
 
@@ -40,7 +40,8 @@ pub trait Session: Sized + 'static {
     fn message(&mut self, message: Message, cx: &mut Context<'_, Self>) -> Result<(), Close>;
 
     /// There is room again: the client had not taken what was sent to it and now has, or a send was refused as
-    /// [`Full`](SendError::Full) and what stood in its way is sent.
+    /// [`Full`](SendError::Full) and what stood in its way is sent. May be told once too often; not told after a `Full` of
+    /// another cause (memory of the shard, a stream that is open).
     fn drained(&mut self, cx: &mut Context<'_, Self>) {
         let _ = cx;
     }
@@ -88,9 +89,17 @@ impl Close {
     }
 }
 
+/// What the client is told: 1013 where a queue is full, 1011 where nobody is there.
 impl<M> From<SendError<M>> for Close {
     fn from(error: SendError<M>) -> Self {
-        Self { code: CloseCode::TRY_AGAIN_LATER, reason: error.to_string().into() }
+        match error.reason() {
+            Refused::Full => {
+                Self { code: CloseCode::TRY_AGAIN_LATER, reason: "too much waits; try again later".into() }
+            }
+            Refused::Gone => {
+                Self { code: CloseCode::INTERNAL_ERROR, reason: "whom this was for has stopped".into() }
+            }
+        }
     }
 }
 

@@ -176,6 +176,14 @@ impl Config {
                 return Err(format!("{name} of {time:?}: expected a millisecond to 20 days"));
             }
         }
+        if self.turn_max < TIME_MIN {
+            return Err(format!("turn_max of {:?}: expected a millisecond or more", self.turn_max));
+        }
+        if self.mailbox_slots == 0 || self.mail_slots == 0 || self.lane_slots == 0 {
+            return Err(
+                "mailbox_slots, mail_slots, lane_slots: none may be 0, or no message would arrive".into()
+            );
+        }
         if rules.send_queue_bytes_max < 4096 {
             return Err(format!(
                 "send_queue_bytes_max of {}: below 4096, little more than one answer fits",
@@ -230,5 +238,6 @@ const MESSAGE_BYTES_MAX: u64 = (64 << 20) - 64;
 const TIME_MIN: Duration = Duration::from_millis(1);
 /// Connections count milliseconds in 32 bits.
 const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
-/// An envelope in a lane or a mailbox.
+/// An envelope in a lane or a mailbox, with what links it.
 const ENVELOPE_BYTES: u64 = 144;
+const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);

@@ -6,7 +6,6 @@ use std::fmt;
 use std::io;
 
 /// Why a server does not start, or ended badly. Says whose fault it is and what to do.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The configuration asks for what cannot be.
@@ -26,7 +25,7 @@ pub enum Error {
     },
     /// A shard could not start.
     Shard(io::Error),
-    /// Memory was not home at the end: a mistake of ours. How many blocks.
+    /// Memory was not home at the end: another thread still keeps a message, or it is a mistake of ours. How many blocks.
     BlocksLost(u64),
 }
 
@@ -50,9 +49,20 @@ impl fmt::Display for Error {
             }
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
             Self::BlocksLost(blocks) => {
-                write!(f, "{blocks} blocks of memory were not home at the end: a mistake of corewire")
+                write!(
+                    f,
+                    "{blocks} blocks of memory were not home at the end: another thread still keeps a message, \
+                     or it is a mistake of corewire"
+                )
             }
         }
+    }
+}
+
+/// As [`Display`](fmt::Display): it is what `fn main() -> corewire::Result` prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

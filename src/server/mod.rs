@@ -32,7 +32,7 @@ use crate::shard::uring::driver::UringConfig;
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
 use crate::shard::uring::{Peers, UringDriver, Waker};
-use crate::shard::{Mesh, Shard};
+use crate::shard::{Mesh, Shard, ShardId};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
 use crate::wire::http::Refusal;
@@ -193,19 +193,16 @@ impl Server {
             hosts.push(Host::start(&format!("shard-{}", place.shard), cpu, run).map_err(Error::Shard)?);
         }
         drop((ready, starts));
-        for _ in 0..shards {
-            match started.recv() {
-                Ok(Ok(())) => {}
-                // `go` is dropped, and the others end.
-                Ok(Err(error)) => return Err(Error::Shard(error)),
-                Err(flume::RecvError::Disconnected) => {
-                    drop(go);
-                    let why = hosts.into_iter().find_map(|host| host.join().err());
-                    return Err(Error::Shard(
-                        why.unwrap_or_else(|| std::io::Error::other("it ended without a word")),
-                    ));
-                }
+        let failure = (0..shards).find_map(|_| match started.recv() {
+            Ok(said) => said.err(),
+            Err(flume::RecvError::Disconnected) => {
+                Some(std::io::Error::other("a shard ended without a word"))
             }
+        });
+        if let Some(error) = failure {
+            drop(go); // and those who wait for it end
+            let why = hosts.into_iter().filter_map(|host| host.join().err()).last();
+            return Err(Error::Shard(why.unwrap_or(error)));
         }
         for _ in 0..shards {
             let _ = go.send(()); // a shard that is gone by now is missed below
@@ -287,9 +284,15 @@ impl Handle {
         metrics::read(&self.shared)
     }
 
-    /// The type of the actor that kept a shard for longer than [`Config::turn_max`], the last time that happened.
-    pub fn last_stall(&self) -> Option<&'static str> {
-        self.shared.shards.iter().find_map(|shard| shard.heartbeat.last_stall())
+    /// For each shard, the type of the actor that kept it for longer than [`Config::turn_max`], the last time that
+    /// happened.
+    pub fn last_stalls(&self) -> Vec<Option<&'static str>> {
+        self.shared.shards.iter().map(|shard| shard.heartbeat.last_stall()).collect()
+    }
+
+    /// How many connections each shard has.
+    pub fn connections_by_shard(&self) -> Vec<u32> {
+        (0..self.shared.shards.len()).map(|shard| self.shared.load(ShardId(shard as u16))).collect()
     }
 
     fn wake(&self) {

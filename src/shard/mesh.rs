@@ -86,11 +86,11 @@ impl<T> Mesh<T> {
         self.link(to).out.push(item)
     }
 
-    /// Sends back what came from `to` and could not be delivered. There is always room for it, if it is called at
-    /// most once for each item that [`Self::drain`] gave.
+    /// Sends back what came from `to` and could not be delivered. There is room for what the last [`Self::drain`] gave;
+    /// for what is refused later there need not be.
     ///
     /// # Errors
-    /// The shard has stopped; the item comes back.
+    /// The way back is full, or the shard has stopped; the item comes back.
     pub fn send_back(&mut self, to: ShardId, item: T) -> Result<(), PushError<T>> {
         self.link(to).back_out.push(item)
     }

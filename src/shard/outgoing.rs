@@ -1,6 +1,6 @@
 //! What one connection has to send: pieces in order, small ones gathered.
 //!
-//! All that a connection says in a turn leaves in one send (DESIGN's "one answer for one read"). A payload under
+//! All that a connection says in a turn leaves in one send (one answer for one read). A payload under
 //! [`GATHER_BYTES_MAX`] is copied next to its neighbours, since a copy of so little costs less than an entry in
 //! the kernel's list of pieces; a larger one goes by reference.
 

@@ -107,3 +107,17 @@ fn peers_that_hang_up_half_reset_or_vanish_are_cleaned_up() {
     wait_until("only the bystander is left", || server.handle.stats().connections == 1);
     bystander.check_echo("where is everybody?");
 }
+
+#[test]
+fn one_who_hangs_up_after_asking_gets_its_answer_and_leaves_nothing_behind() {
+    // Longer than a test waits: the end must come from the peer's, not from a deadline.
+    let server = Local::echo(|config| config.rules.close_timeout = Duration::from_secs(60));
+    for bytes in [20, 200_000] {
+        let mut client = server.client();
+        let payload: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+        client.send(Opcode::Binary, &payload);
+        client.stream.shutdown(Shutdown::Write).expect("it is open");
+        assert!(client.next() == Said::Binary(payload), "{bytes} bytes");
+        wait_until("it is forgotten", || server.handle.stats().connections == 0);
+    }
+}

@@ -1,7 +1,7 @@
 //! The glommio executor that a shard runs in.
 //!
 //! glommio gives the shard its thread, pins it before anything is allocated (so first touch puts memory on the right
-//! node), and is the reactor for futures that want glommio's files and timers. The shard's own work does not go
+//! node), and will be the reactor for futures that want its files and timers; none can run yet. The shard's own work does not go
 //! through its reactor: parking there costs more than twice what parking in our own ring does.
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};

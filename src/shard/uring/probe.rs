@@ -61,7 +61,7 @@ pub fn probe(shards: u16) -> Result<Features, Lack> {
         .build(8)
         .map_err(|error| refused(&error))?;
     let memlock = limit(libc::RLIMIT_MEMLOCK)?;
-    let memlock_min = MEMLOCK_PER_SHARD * u64::from(shards);
+    let memlock_min = MEMLOCK_MIN.max(MEMLOCK_PER_SHARD * u64::from(shards));
     if memlock < memlock_min && !may_lock() {
         return Err(Lack {
             what: format!(
@@ -176,5 +176,7 @@ fn may_lock() -> bool {
 
 /// `IORING_SETUP_DEFER_TASKRUN` came with 6.1.
 pub const KERNEL_MIN: (u32, u32) = (6, 1);
-/// What glommio asks for an executor.
-const MEMLOCK_PER_SHARD: u64 = 512 * 1024;
+/// What glommio asks of the limit, however many executors there are.
+const MEMLOCK_MIN: u64 = 512 * 1024;
+/// What it registers for an executor (see `host`), and as much again for rings on kernels that count them.
+const MEMLOCK_PER_SHARD: u64 = 128 * 1024;
