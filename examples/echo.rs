@@ -39,10 +39,9 @@ fn main() -> ExitCode {
 fn run(flags: Flags) -> corewire::Result {
     let server = Server::bind(flags.addr).config(flags.server.config()).at("/", |_: &Upgrade| Ok(Echo));
     server.run_with(|running| {
+        let (address, port) = (running.address(), running.address().port());
         println!(
-            "listening on {}; try: npx wscat -c ws://localhost:{}",
-            running.address(),
-            running.address().port()
+            "listening on {address}; try: npx wscat -c ws://localhost:{port} (or: curl -i localhost:{port})"
         );
         let handle = running.handle();
         std::thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! Other ways to start: small turns, small blocks, spinning; and what is refused at start, with what to do.
 
-use super::harness::{Client, Echo, Local, Said, config, frame};
+use super::harness::{Client, Echo, Local, Process, Said, config, frame};
 use corewire::prelude::*;
 use corewire::wire::frame::Opcode;
 use std::time::Duration;
@@ -63,6 +63,25 @@ fn a_connection_goes_to_the_less_loaded_of_two_shards() {
     let spread = most.zip(least).map(|(most, least)| most - least);
     // One random shard each would spread them by about 28.
     assert!(loads.iter().sum::<u32>() == 1000 && spread < Some(12), "{loads:?}");
+}
+
+#[test]
+fn the_demo_takes_every_flag_and_logs_as_json_if_asked() {
+    let log = std::env::temp_dir().join(format!("corewire-echo-{}.log", std::process::id()));
+    let shell = format!("RUST_LOG=info exec \"$@\" 2>'{}'", log.display());
+    let flags = "--log-json --numa -1 --batch 4 --ring 64 --busy-poll 50 --huge-pages --max-message 1000 \
+                 --max-connections 100 --handshake-timeout 5 --idle-timeout 30";
+    let mut server = Process::start_in(&shell, &flags.split_whitespace().collect::<Vec<_>>());
+    server.client().check_echo("with all of them");
+    let mut client = server.client();
+    client.send(Opcode::Binary, &[0; 1001]);
+    client.check_closed(1009);
+    server.signal("TERM");
+    assert!(server.exit().success());
+    let lines = std::fs::read_to_string(&log).expect("the shell has made it");
+    std::fs::remove_file(&log).expect("it is ours");
+    assert!(lines.lines().count() > 3, "it says how it starts and ends: {lines}");
+    assert!(lines.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{lines}");
 }
 
 fn check_refused(server: Server, fix: &str) {
