@@ -117,6 +117,15 @@ impl Process {
         Self::start_in("exec \"$@\"", flags)
     }
 
+    /// What it says on its way out, if it cannot start.
+    pub(super) fn refusal(shell: &str, flags: &[&str]) -> String {
+        let mut child = Command::new("sh");
+        child.args(["-c", shell, "sh"]).arg(echo_path()).args(["--addr", "127.0.0.1:0"]).args(flags);
+        let output = child.env("RUST_LOG", "off").output().expect("the echo example can be run");
+        assert!(!output.status.success(), "it was to be refused");
+        String::from_utf8(output.stderr).expect("it speaks UTF-8")
+    }
+
     /// Started by this line of shell, in which `"$@"` is the server and its flags.
     pub(super) fn start_in(shell: &str, flags: &[&str]) -> Self {
         let mut child = Command::new("sh")

@@ -84,6 +84,15 @@ fn the_demo_takes_every_flag_and_logs_as_json_if_asked() {
     assert!(lines.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{lines}");
 }
 
+#[test]
+fn a_machine_that_lacks_something_is_told_what_and_how_to_mend_it() {
+    let refusal = Process::refusal("ulimit -l 100; exec \"$@\"", &["--workers", "1"]);
+    assert!(refusal.contains("only 100 KiB may be locked in memory"), "{refusal}");
+    assert!(refusal.contains("ulimit -l"), "{refusal}");
+    let refusal = Process::refusal("exec \"$@\"", &["--workers", "1", "--numa", "77"]);
+    assert!(refusal.contains("--numa"), "{refusal}");
+}
+
 fn check_refused(server: Server, fix: &str) {
     let error = server.start().map(|_| ()).expect_err("it must not start");
     assert!(error.to_string().contains(fix), "{error}");

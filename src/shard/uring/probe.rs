@@ -61,8 +61,10 @@ pub fn probe(shards: u16) -> Result<Features, Lack> {
         .build(8)
         .map_err(|error| refused(&error))?;
     let memlock = limit(libc::RLIMIT_MEMLOCK)?;
-    let memlock_min = MEMLOCK_MIN.max(MEMLOCK_PER_SHARD * u64::from(shards));
-    if memlock < memlock_min && !may_lock() {
+    // The first glommio asks of everybody, the second the kernel of those who have no right to more.
+    let memlock_min =
+        if may_lock() { MEMLOCK_MIN } else { MEMLOCK_MIN.max(MEMLOCK_PER_SHARD * u64::from(shards)) };
+    if memlock < memlock_min {
         return Err(Lack {
             what: format!(
                 "only {} KiB may be locked in memory, and {shards} shards need {} KiB",
