@@ -2,7 +2,7 @@
 //!
 //! glommio gives the shard its thread, pins it before anything is allocated (so first touch puts memory on the right
 //! node), and will be the reactor for futures that want its files and timers; none can run yet. The shard's own work does not go
-//! through its reactor: parking there costs more than twice what parking in our own ring does.
+//! through its reactor: parking there costs more than parking in our own ring.
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use std::io;

@@ -29,8 +29,8 @@ impl UringDriver {
         self.push(&poll);
     }
 
-    /// Cancels everything at a descriptor. The kernel looks through all requests of the ring for it: 12 ms with 50,000
-    /// connections.
+    /// Cancels everything at a descriptor. The kernel looks through all requests of the ring for it, so it
+    /// takes the longer the more connections there are.
     pub(super) fn cancel_all(&mut self, fd: RawFd) {
         let cancel = opcode::AsyncCancel2::new(types::CancelBuilder::fd(types::Fd(fd)).all())
             .build()
@@ -39,7 +39,7 @@ impl UringDriver {
         self.push(&cancel);
     }
 
-    /// Cancels one request of a socket: a microsecond, however many there are.
+    /// Cancels one request of a socket, which the kernel looks up, however many there are.
     pub(super) fn cancel(&mut self, op: u8, index: u32) {
         let cancel = opcode::AsyncCancel2::new(types::CancelBuilder::user_data(user_data(op, index)))
             .build()
