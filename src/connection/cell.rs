@@ -81,7 +81,19 @@ impl<S: Session> Connection<S> {
     }
 
     /// Reads all of `bytes`, or as much as may be read now. `held`: they waited before, so the rest goes first.
-    fn read(&mut self, mut bytes: Buf, held: bool, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+    fn read(&mut self, bytes: Buf, held: bool, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+        let result = self.read_frames(bytes, held, local, me);
+        self.link.put_empty_outgoing(local);
+        result
+    }
+
+    fn read_frames(
+        &mut self,
+        mut bytes: Buf,
+        held: bool,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<(), Ending> {
         while !bytes.is_empty() {
             if self.link.must_hold() {
                 if held {
@@ -102,6 +114,9 @@ impl<S: Session> Connection<S> {
             match step.event {
                 Some(Event::Message { kind, payload, .. }) => {
                     let message = take_message(&mut bytes, payload, consumed, local);
+                    if message.len() <= GATHER_BYTES_MAX {
+                        self.link.write_over(&mut bytes, local);
+                    }
                     self.message(kind, message, local, me);
                     continue; // the bytes are consumed already
                 }

@@ -195,6 +195,25 @@ impl Link {
         let _ = self.queue(Opcode::Pong, true, Payload::Copied(payload), local, me);
     }
 
+    /// Lets answers be written over what of `bytes` has been read.
+    #[inline]
+    pub(crate) fn write_over(&mut self, bytes: &mut Buf, local: &mut Local) {
+        // What cannot go out in this turn must not stay in a block that is received into.
+        if !self.state.blocked {
+            self.outgoing.get_or_insert_with(|| local.take_outgoing()).write_over(bytes);
+        }
+    }
+
+    /// Keeps no list of pieces in which nothing is.
+    #[inline]
+    pub(crate) fn put_empty_outgoing(&mut self, local: &mut Local) {
+        if self.queued_bytes() == 0
+            && let Some(outgoing) = self.outgoing.take()
+        {
+            local.put_outgoing(outgoing);
+        }
+    }
+
     /// What can be sent now.
     pub(crate) fn take_outgoing(&mut self) -> Option<Box<Outgoing>> {
         if self.state.blocked { None } else { self.outgoing.take().filter(|outgoing| !outgoing.is_empty()) }
