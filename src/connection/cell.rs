@@ -366,9 +366,13 @@ impl<S: Session> Cell for Connection<S> {
     }
 
     fn tick(&mut self, local: &mut Local, me: ActorId) -> Next {
-        let held = self.read_held(local, me); // a resumed session's
-        if held.is_err() || !self.link.is_tick_due(local.now()) {
-            return self.next(held, local, me);
+        // A resumed session's.
+        if let Err(ending) = self.read_held(local, me) {
+            return self.end(ending, local, me);
+        }
+        if !self.link.is_tick_due(local.now()) {
+            self.link.tick_again(local, me);
+            return Next::Stay;
         }
         if self.link.state.closing {
             if self.link.state.blocked {

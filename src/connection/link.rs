@@ -26,12 +26,15 @@ pub(crate) struct Link {
     pub(crate) socket: SocketId,
     /// When something was last heard, in milliseconds of the shard's clock.
     heard_ms: u32,
-    /// When the tick that counts is due; ticks before that are left over.
+    /// When the tick that counts is due; one before that is for what was held.
     tick_ms: u32,
     /// Why we closed; 0 before that.
     pub(crate) closed_with: u16,
     pub(crate) state: LinkState,
 }
+
+/// What a connection's box has besides the session.
+pub(crate) const LINK_BYTES: usize = size_of::<Link>();
 
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct LinkState {
@@ -358,10 +361,17 @@ impl Link {
         ms(now).wrapping_sub(self.heard_ms)
     }
 
-    /// Ticks `delay_ms` from now; ticks before that do not count any more.
+    /// Has the tick that counts come in `delay_ms` from now.
     pub(crate) fn tick_in(&mut self, delay_ms: u32, local: &mut Local, me: ActorId) {
         let due = local.tick_at(local.now() + std::time::Duration::from_millis(delay_ms.max(1).into()), me);
         self.tick_ms = ms(due);
+    }
+
+    /// After a tick that came before the one that counts: waits on for that.
+    pub(crate) fn tick_again(&self, local: &mut Local, me: ActorId) {
+        let now_ms = local.now().as_millis();
+        let left_ms = self.tick_ms.wrapping_sub(now_ms as u32);
+        local.tick_at(Time::from_nanos((now_ms + u64::from(left_ms)) * 1_000_000), me);
     }
 
     /// Whether the tick that counts is due.
