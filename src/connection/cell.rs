@@ -81,7 +81,19 @@ impl<S: Session> Connection<S> {
     }
 
     /// Reads all of `bytes`, or as much as may be read now. `held`: they waited before, so the rest goes first.
-    fn read(&mut self, mut bytes: Buf, held: bool, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+    fn read(&mut self, bytes: Buf, held: bool, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+        let result = self.read_frames(bytes, held, local, me);
+        self.link.put_empty_outgoing(local);
+        result
+    }
+
+    fn read_frames(
+        &mut self,
+        mut bytes: Buf,
+        held: bool,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<(), Ending> {
         while !bytes.is_empty() {
             if self.link.must_hold() {
                 if held {
@@ -102,6 +114,9 @@ impl<S: Session> Connection<S> {
             match step.event {
                 Some(Event::Message { kind, payload, .. }) => {
                     let message = take_message(&mut bytes, payload, consumed, local);
+                    if message.len() <= GATHER_BYTES_MAX {
+                        self.link.write_over(&mut bytes, local);
+                    }
                     self.message(kind, message, local, me);
                     continue; // the bytes are consumed already
                 }
@@ -351,9 +366,13 @@ impl<S: Session> Cell for Connection<S> {
     }
 
     fn tick(&mut self, local: &mut Local, me: ActorId) -> Next {
-        let held = self.read_held(local, me); // a resumed session's
-        if held.is_err() || !self.link.is_tick_due(local.now()) {
-            return self.next(held, local, me);
+        // A resumed session's.
+        if let Err(ending) = self.read_held(local, me) {
+            return self.end(ending, local, me);
+        }
+        if !self.link.is_tick_due(local.now()) {
+            self.link.tick_again(local, me);
+            return Next::Stay;
         }
         if self.link.state.closing {
             if self.link.state.blocked {

@@ -109,8 +109,9 @@ impl Cell for Farewell {
         }
     }
 
-    fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
+    fn tick(&mut self, local: &mut Local, me: ActorId) -> Next {
         if local.now() < self.deadline {
+            local.tick_at(self.deadline, me);
             return Next::Stay;
         }
         // What the kernel has taken it delivers, if it is let; what it has not, nobody waits for any more.

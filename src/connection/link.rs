@@ -26,12 +26,15 @@ pub(crate) struct Link {
     pub(crate) socket: SocketId,
     /// When something was last heard, in milliseconds of the shard's clock.
     heard_ms: u32,
-    /// When the tick that counts is due; ticks before that are left over.
+    /// When the tick that counts is due; one before that is for what was held.
     tick_ms: u32,
     /// Why we closed; 0 before that.
     pub(crate) closed_with: u16,
     pub(crate) state: LinkState,
 }
+
+/// What a connection's box has besides the session.
+pub(crate) const LINK_BYTES: usize = size_of::<Link>();
 
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct LinkState {
@@ -195,6 +198,25 @@ impl Link {
         let _ = self.queue(Opcode::Pong, true, Payload::Copied(payload), local, me);
     }
 
+    /// Lets answers be written over what of `bytes` has been read.
+    #[inline]
+    pub(crate) fn write_over(&mut self, bytes: &mut Buf, local: &mut Local) {
+        // What cannot go out in this turn must not stay in a block that is received into.
+        if !self.state.blocked {
+            self.outgoing.get_or_insert_with(|| local.take_outgoing()).write_over(bytes);
+        }
+    }
+
+    /// Keeps no list of pieces in which nothing is.
+    #[inline]
+    pub(crate) fn put_empty_outgoing(&mut self, local: &mut Local) {
+        if self.queued_bytes() == 0
+            && let Some(outgoing) = self.outgoing.take()
+        {
+            local.put_outgoing(outgoing);
+        }
+    }
+
     /// What can be sent now.
     pub(crate) fn take_outgoing(&mut self) -> Option<Box<Outgoing>> {
         if self.state.blocked { None } else { self.outgoing.take().filter(|outgoing| !outgoing.is_empty()) }
@@ -339,10 +361,17 @@ impl Link {
         ms(now).wrapping_sub(self.heard_ms)
     }
 
-    /// Ticks `delay_ms` from now; ticks before that do not count any more.
+    /// Has the tick that counts come in `delay_ms` from now.
     pub(crate) fn tick_in(&mut self, delay_ms: u32, local: &mut Local, me: ActorId) {
         let due = local.tick_at(local.now() + std::time::Duration::from_millis(delay_ms.max(1).into()), me);
         self.tick_ms = ms(due);
+    }
+
+    /// After a tick that came before the one that counts: waits on for that.
+    pub(crate) fn tick_again(&self, local: &mut Local, me: ActorId) {
+        let now_ms = local.now().as_millis();
+        let left_ms = self.tick_ms.wrapping_sub(now_ms as u32);
+        local.tick_at(Time::from_nanos((now_ms + u64::from(left_ms)) * 1_000_000), me);
     }
 
     /// Whether the tick that counts is due.

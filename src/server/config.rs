@@ -1,8 +1,10 @@
 //! Everything that has a limit, in one place.
 
-use crate::actor::local::Bounds;
+use crate::actor::local::{Bounds, SLOT_BYTES};
 use crate::buf::PoolConfig;
 use crate::connection::Rules;
+use crate::connection::link::LINK_BYTES;
+use crate::shard::uring::driver::SOCKET_BYTES;
 use crate::shard::{Pace, SLEEP_MAX};
 use crate::topology::Policy;
 use std::fmt;
@@ -241,3 +243,9 @@ const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
 /// An envelope in a lane or a mailbox, with what links it.
 const ENVELOPE_BYTES: u64 = 144;
 const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);
+/// What an idle connection takes, its session's own state not counted: 224 bytes.
+const CONNECTION_BYTES: usize = SLOT_BYTES // a slot (48) and a place in the timer wheel (16)
+    + SOCKET_BYTES // what the driver knows of its socket (16)
+    + LINK_BYTES // a box with all that is neither needed by the moment nor shared (136)
+    + 8; // what the allocator adds to a box
+const _: () = assert!(CONNECTION_BYTES <= 240); // a million of them; tables grow by doubling, which is not in here

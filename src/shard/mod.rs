@@ -5,7 +5,8 @@
 //! - [`driver`]: the kernel in completions; `uring` is the real one
 //! - [`outgoing`]: what one connection has to send
 //! - [`mesh`]: lanes and doorbells between shards
-//! - [`time`]: the clock and the timer wheel
+//! - [`time`]: the clock
+//! - [`wheel`]: the timer wheel
 //!
 //! Does not know: WebSocket, actors, sessions.
 //!
@@ -18,11 +19,13 @@ pub mod outgoing;
 pub mod time;
 #[expect(unsafe_code, reason = "what the kernel reads and writes must outlive the request")]
 pub mod uring;
+pub mod wheel;
 
 pub use driver::{Completion, Driver, Sent, Slot, SocketEvent, SocketId};
 pub use mesh::Mesh;
 pub use outgoing::Outgoing;
-pub use time::{Time, Wheel};
+pub use time::Time;
+pub use wheel::Wheel;
 
 use crate::buf::Pool;
 use std::time::Duration;

@@ -12,14 +12,14 @@ mod timers;
 use super::Actor;
 use super::address::{ActorId, Address, Refused, SendError};
 use super::cell::{Cell, Next, Plain};
-use super::context::TimerId;
 use super::envelope::Envelope;
 use super::mailbox::{MailStore, Mailbox};
 use super::outside::Outside;
 use super::stall::Heartbeat;
 use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
-use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time, Wheel};
+use crate::shard::wheel::{ALARM_BYTES, Wheel};
+use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -81,8 +81,10 @@ pub(crate) struct Local {
     returns: VecDeque<Envelope>,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
-    wheel: Wheel<Due>,
-    due: Vec<Due>,
+    /// Of cells, by slot.
+    ticks: Wheel,
+    /// Of `timers`, by index.
+    timer_wheel: Wheel,
     timers: Vec<Timer>,
     free_timers: Vec<u32>,
     #[expect(
@@ -96,8 +98,6 @@ pub(crate) struct Local {
     outside: Outside,
     /// Actor types and their numbers, so that the heartbeat's lock is taken once a type.
     kinds: Vec<(&'static str, u16)>,
-    /// Timers whose message was taken back, and that are still on the wheel.
-    cancelled: usize,
     /// The shard is ending: no new actors.
     pub(crate) leaving: bool,
 }
@@ -121,6 +121,9 @@ struct Slot {
     state: SlotState,
 }
 
+/// What an actor takes besides its cell: its slot, and its place in the wheel.
+pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + ALARM_BYTES;
+
 #[derive(Debug, Clone, Copy, Default)]
 struct SlotState {
     /// An actor has it, even if its cell is out because it runs.
@@ -129,14 +132,6 @@ struct SlotState {
     dirty: bool,
     /// Wants to be told that its send is done.
     wants_sent: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Due {
-    /// A cell's own tick; the lower half of its generation tells whether it is still the same.
-    Tick { slot: u32, generation: u32 },
-    /// A timer with a message.
-    Timer(TimerId),
 }
 
 struct Timer {
@@ -171,8 +166,8 @@ impl Local {
             dirty: Vec::new(),
             returns: VecDeque::new(),
             shard_mail: VecDeque::new(),
-            wheel: Wheel::new(),
-            due: Vec::new(),
+            ticks: Wheel::new(),
+            timer_wheel: Wheel::new(),
             timers: Vec::new(),
             free_timers: Vec::new(),
             spare_outgoing: Vec::new(),
@@ -180,7 +175,6 @@ impl Local {
             awaits_sent: false,
             outside,
             kinds: Vec::new(),
-            cancelled: 0,
             leaving: false,
         }
     }
@@ -285,6 +279,7 @@ impl Local {
             Next::Become(other) => {
                 // Whoever knew the one before must not reach the one after.
                 self.refuse_mail(slot);
+                self.ticks.clear(slot);
                 self.connections -= u32::from(cell.is_connection());
                 self.actors_made += 1;
                 self.slots[slot as usize].generation = self.actors_made;
@@ -315,6 +310,7 @@ impl Local {
     fn vacate(&mut self, slot: u32, cell: Box<dyn Cell>) {
         self.connections -= u32::from(cell.is_connection());
         self.slots[slot as usize].state.taken = false;
+        self.ticks.clear(slot);
         self.refuse_mail(slot);
         // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
         if cell.is_connection() {

@@ -4,7 +4,8 @@ use crate::clock::{Clock, nanos, until};
 use crate::connection::Connection;
 use crate::error::{Error, Fault};
 use crate::messages::Messages;
-use crate::opening::{self, Progress, Target};
+use crate::opening::{self, Target, Upgrade};
+use crate::progress::{Goal, Progress};
 use mio::{Events, Interest, Poll, Token};
 use std::time::Duration;
 
@@ -20,10 +21,11 @@ pub(crate) struct Clients {
     /// What a read fills, one for all.
     buffer: Box<[u8]>,
     pub(crate) clock: Clock,
+    progress: Option<Progress>,
 }
 
 impl Clients {
-    pub(crate) fn new(messages: &Messages) -> Result<Self, Error> {
+    pub(crate) fn new(messages: &Messages, progress: Option<Progress>) -> Result<Self, Error> {
         let buffer_bytes = (messages.reply_bytes * 2).clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
         Ok(Self {
             poll: Poll::new()?,
@@ -33,7 +35,16 @@ impl Clients {
             connections: Vec::new(),
             buffer: vec![0; buffer_bytes].into_boxed_slice(),
             clock: Clock::new(),
+            progress,
         })
+    }
+
+    /// What comes now takes until `end`.
+    pub(crate) fn show(&mut self, what: &'static str, end: u64) {
+        let now = self.clock.now();
+        if let Some(progress) = &mut self.progress {
+            progress.begin(what, Goal::Time(now, end));
+        }
     }
 
     /// Waits for sockets, at most `timeout`, and calls `each` for those that can be read or written; it says whether it
@@ -48,6 +59,9 @@ impl Clients {
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
+        }
+        if let Some(progress) = &mut self.progress {
+            progress.tick(self.clock, self.connections.len());
         }
         let mut count = 0;
         std::mem::swap(&mut self.unread, &mut self.unread_before);
@@ -78,6 +92,9 @@ impl Clients {
     ) -> Result<(), Error> {
         let (clock, first) = (self.clock, self.connections.len());
         let (begun, mut open) = (clock.now(), first);
+        if let Some(progress) = &mut self.progress {
+            progress.begin("opening", Goal::Connections(count));
+        }
         while open < count {
             let now = clock.now();
             let next_due = |index: usize| {
@@ -105,7 +122,7 @@ impl Clients {
                     open,
                     why,
                 })?;
-                if let Progress::Open(rest) = progress {
+                if let Upgrade::Open(rest) = progress {
                     open += 1;
                     connection
                         .take(messages, &rest)

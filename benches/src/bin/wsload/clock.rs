@@ -16,6 +16,16 @@ impl Clock {
     }
 }
 
+/// How long a run's parts take, in seconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Spans {
+    /// Not counted.
+    pub(crate) warmup_s: f64,
+    pub(crate) duration_s: f64,
+    /// For what is still to come at the end.
+    pub(crate) patience_s: f64,
+}
+
 /// Seconds as nanoseconds.
 pub(crate) fn nanos(seconds: f64) -> u64 {
     (seconds * 1e9) as u64

@@ -1,17 +1,17 @@
 //! Closed loop: each connection keeps so many messages in flight, and sends the next when one comes back.
 
 use crate::clients::Clients;
-use crate::clock::{nanos, until};
+use crate::clock::{Spans, nanos, until};
 use crate::error::{Error, Fault};
 use crate::messages::Messages;
 use crate::meter::Meter;
 
-/// Runs `warmup_s` and then `duration_s` seconds, and waits for what is still in flight.
+/// Warms up, counts, and waits for what is still in flight.
 pub(crate) fn run(
     clients: &mut Clients,
     messages: &Messages,
     in_flight: usize,
-    (warmup_s, duration_s): (f64, f64),
+    spans: Spans,
     meter: &mut Meter,
 ) -> Result<(), Error> {
     let clock = clients.clock;
@@ -21,11 +21,13 @@ pub(crate) fn run(
         connection.queue(messages, clock.now(), in_flight);
         connection.flush(messages).map_err(|fault| Error::Server { connection: index, fault })?;
     }
-    go(clients, messages, meter, begun + nanos(warmup_s))?;
+    clients.show("warm-up", begun + nanos(spans.warmup_s));
+    go(clients, messages, meter, begun + nanos(spans.warmup_s))?;
     let begun = meter.begin(|| clock.now())?;
-    go(clients, messages, meter, begun + nanos(duration_s))?;
+    clients.show("counting", begun + nanos(spans.duration_s));
+    go(clients, messages, meter, begun + nanos(spans.duration_s))?;
     meter.end(|| clock.now())?;
-    drain(clients, messages, in_flight)
+    drain(clients, messages, in_flight, spans.patience_s)
 }
 
 /// Goes round until `end`.
@@ -55,9 +57,10 @@ fn go(clients: &mut Clients, messages: &Messages, meter: &mut Meter, end: u64) -
 }
 
 /// Waits until every connection has all its answers, and says which has not.
-fn drain(clients: &mut Clients, messages: &Messages, in_flight: usize) -> Result<(), Error> {
+fn drain(clients: &mut Clients, messages: &Messages, in_flight: usize, patience_s: f64) -> Result<(), Error> {
     let clock = clients.clock;
-    let end = clock.now() + nanos(DRAIN_S);
+    let end = clock.now() + nanos(patience_s);
+    clients.show("waiting", end);
     let mut unanswered = (in_flight * clients.connections.len()) as u64;
     while unanswered > 0 && clock.now() < end {
         clients.turn(until(clock.now(), end, WAIT_NANOS_MAX), |connections, index, buffer| {
@@ -73,11 +76,9 @@ fn drain(clients: &mut Clients, messages: &Messages, in_flight: usize) -> Result
     }
     let late = clients.connections.iter().enumerate().find(|(_, connection)| connection.unanswered() > 0);
     late.map_or(Ok(()), |(index, connection)| {
-        let fault = Fault::Unanswered { messages: connection.unanswered(), seconds: DRAIN_S };
+        let fault = Fault::Unanswered { messages: connection.unanswered(), seconds: patience_s };
         Err(Error::Server { connection: index, fault })
     })
 }
 
 const WAIT_NANOS_MAX: u64 = 50_000_000;
-/// What is in flight at the end has this long.
-const DRAIN_S: f64 = 5.0;

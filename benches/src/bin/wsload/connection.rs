@@ -56,8 +56,27 @@ impl Connection {
     /// Has `count` more messages to send, which count from `stamp`.
     #[inline]
     pub(crate) fn queue(&mut self, messages: &Messages, stamp: u64, count: usize) {
-        self.unsent_bytes += count * messages.request_bytes;
         self.in_flight.push_back((stamp, count as u32));
+        self.publish(messages, count);
+    }
+
+    /// Has `count` more messages to send, whose answers others may get.
+    #[inline]
+    pub(crate) fn publish(&mut self, messages: &Messages, count: usize) {
+        self.unsent_bytes += count * messages.request_bytes;
+    }
+
+    /// Sends a frame that is none of the run's, between its messages.
+    pub(crate) fn send_aside(&mut self, messages: &Messages, frame: &[u8]) -> Result<(), Fault> {
+        self.control.extend_from_slice(frame);
+        self.flush(messages)
+    }
+
+    /// Owes a pong, which goes with the next [`Self::flush`].
+    pub(crate) fn answer_ping(&mut self, payload: &[u8]) {
+        if self.control.len() < CONTROL_BYTES_MAX {
+            frame::append(Opcode::Pong, Some(KEY), payload, &mut self.control);
+        }
     }
 
     /// Whether the socket takes no more for now.
@@ -161,10 +180,8 @@ impl Connection {
     /// Checks bytes that have been read.
     pub(crate) fn take(&mut self, messages: &Messages, bytes: &[u8]) -> Result<usize, Fault> {
         let came = self.replies.take(messages, bytes)?;
-        if let Some(payload) = self.replies.ping.take()
-            && self.control.len() < CONTROL_BYTES_MAX
-        {
-            frame::append(Opcode::Pong, Some(KEY), &payload, &mut self.control);
+        if let Some(payload) = self.replies.ping.take() {
+            self.answer_ping(&payload);
         }
         Ok(came)
     }

@@ -14,13 +14,15 @@ pub(crate) enum Error {
     Opening { connection: usize, open: usize, why: String },
     /// The server did on an open connection what it must not do.
     Server { connection: usize, fault: Fault },
+    /// The server does not do what the mode is about.
+    Contract(String),
 }
 
 impl Error {
     /// 1: the server's fault. 2: the flags'. 3: this machine's.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Opening { .. } | Self::Server { .. } => 1,
+            Self::Opening { .. } | Self::Server { .. } | Self::Contract(_) => 1,
             Self::Flags(_) => 2,
             Self::Machine(_) => 3,
         }
@@ -38,6 +40,7 @@ impl fmt::Display for Error {
                     "server: connection {connection} could not be opened: {why} ({open} were open then)"
                 )
             }
+            Self::Contract(what) => write!(f, "server: {what}"),
             Self::Server { connection, fault } => write!(f, "server: connection {connection}: {fault}"),
         }
     }
@@ -60,6 +63,10 @@ pub(crate) enum Fault {
     Broken(io::Error),
     /// A message is not what was sent.
     Differs { message: u64, byte: usize, sent: u8, came: u8 },
+    /// In place of a message, another came, which was sent `ahead` messages after it.
+    Skipped { message: u64, ahead: u64 },
+    /// In place of a message, one came that had come before, or is another connection's.
+    Repeated { message: u64 },
     /// A message's frame is not what it should be.
     Frame { message: u64, why: String },
     /// More messages than were asked for.
@@ -69,6 +76,14 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// A close frame with this payload has come.
+    pub(crate) fn closed(payload: &[u8]) -> Self {
+        let (code, reason) = payload
+            .split_first_chunk()
+            .map_or((None, &[][..]), |(code, reason)| (Some(u16::from_be_bytes(*code)), reason));
+        Self::Closed { code, reason: String::from_utf8_lossy(reason).into() }
+    }
+
     pub(crate) fn frame(message: u64, why: impl Into<String>) -> Self {
         Self::Frame { message, why: why.into() }
     }
@@ -90,6 +105,19 @@ impl fmt::Display for Fault {
                 f,
                 "message {message} differs at byte {byte} of its payload: {sent:#04x} was sent, {came:#04x} came"
             ),
+            Self::Skipped { message, ahead: 1 } => {
+                write!(f, "message {message} is missing: the one after it came in its place")
+            }
+            Self::Skipped { message, ahead } => {
+                let last = message + ahead - 1;
+                write!(f, "messages {message} to {last} are missing: the one after them came in their place")
+            }
+            Self::Repeated { message } => {
+                write!(
+                    f,
+                    "in place of message {message}, one came that had come before, or is not this connection's"
+                )
+            }
             Self::Frame { message, why } => write!(f, "message {message}: {why}"),
             Self::Unasked { message } => write!(f, "message {message} came, though it was not sent"),
             Self::Unanswered { messages, seconds } => {

@@ -43,6 +43,17 @@ impl Messages {
         self.reply_bytes - self.header_bytes
     }
 
+    /// How far ahead in the run the message is that begins like the one at `at` for `same` bytes and goes on with
+    /// `came`; the run is round. None if there is none, or too little has come to tell.
+    pub(crate) fn resembling(&self, at: usize, same: usize, came: &[u8]) -> Option<usize> {
+        let came = &came[..came.len().min(self.size() - same)];
+        let begun = &self.payload_at(at)[..same];
+        (1..self.count).filter(|_| same + came.len() >= TELLING_BYTES).find(|ahead| {
+            let payload = self.payload_at((at + ahead * self.reply_bytes) % self.replies.len());
+            payload.starts_with(begun) && payload[same..].starts_with(came)
+        })
+    }
+
     /// The payload of the message that lies `at` bytes into `replies`.
     pub(crate) fn payload_at(&self, at: usize) -> &[u8] {
         &self.replies[at + self.header_bytes..at + self.reply_bytes]
@@ -51,6 +62,8 @@ impl Messages {
 
 /// Few enough to stay in a core's first cache.
 const RUN_BYTES: usize = 8 << 10;
+/// So much of a message is no other's by chance.
+const TELLING_BYTES: usize = 4;
 /// Large messages: two, so that one is not the next.
 const COUNT_MIN: usize = 2;
 const COUNT_MAX: usize = 1024;

@@ -113,12 +113,7 @@ impl Odd {
         Ok(match header.opcode {
             Opcode::Ping => Step::Ping(control),
             Opcode::Pong => Step::Nothing,
-            Opcode::Close => {
-                let (code, reason) = control
-                    .split_first_chunk()
-                    .map_or((None, &[][..]), |(code, reason)| (Some(u16::from_be_bytes(*code)), reason));
-                return Err(Fault::Closed { code, reason: String::from_utf8_lossy(reason).into() });
-            }
+            Opcode::Close => return Err(Fault::closed(&control)),
             _ if header.fin => {
                 debug_assert!(
                     self.fragmented == Some(messages.size()),

@@ -4,7 +4,7 @@
 //! stalled, and not that of messages which this process sends late. How late it is, is told beside.
 
 use crate::clients::Clients;
-use crate::clock::{Clock, nanos, until};
+use crate::clock::{Clock, Spans, nanos, until};
 use crate::connection::Connection;
 use crate::error::{Error, Fault};
 use crate::messages::Messages;
@@ -20,12 +20,12 @@ pub(crate) struct Outcome {
     pub(crate) unanswered: u64,
 }
 
-/// Runs `warmup_s` and then `duration_s` seconds at `rate` messages a second, and waits for what is still in flight.
+/// Warms up and counts at `rate` messages a second, and waits for what is still in flight.
 pub(crate) fn run(
     clients: &mut Clients,
     messages: &Messages,
     rate: f64,
-    (warmup_s, duration_s): (f64, f64),
+    spans: Spans,
     meter: &mut Meter,
 ) -> Result<Outcome, Error> {
     let clock = clients.clock;
@@ -42,16 +42,20 @@ pub(crate) fn run(
         counts: (u64::MAX, u64::MAX),
         late: histogram()?,
     };
-    let begun = loop_.begun + nanos(warmup_s);
+    let begun = loop_.begun + nanos(spans.warmup_s);
+    clients.show("warm-up", begun);
     loop_.go(clients, meter, begun, begun)?;
     let begun = meter.begin(|| clock.now())?;
     loop_.late.reset();
-    let end = begun + nanos(duration_s);
+    let end = begun + nanos(spans.duration_s);
     loop_.counts = (begun, end);
+    clients.show("counting", end);
     loop_.go(clients, meter, end, end)?;
     meter.end(|| clock.now())?;
     let counted = meter.messages;
-    loop_.go(clients, meter, end, clock.now() + nanos(DRAIN_S))?;
+    let given_up = clock.now() + nanos(spans.patience_s);
+    clients.show("waiting", given_up);
+    loop_.go(clients, meter, end, given_up)?;
     meter.messages = counted;
     let given_up = clock.now();
     let mut unanswered = 0;
@@ -162,5 +166,3 @@ const SPIN_NANOS: u64 = 2_000_000;
 const WAKE_NANOS: u64 = 1_000_000;
 const WAIT_NANOS_MAX: u64 = 50_000_000;
 const SENDS_MAX: usize = 16;
-/// What is in flight at the end has this long.
-const DRAIN_S: f64 = 5.0;

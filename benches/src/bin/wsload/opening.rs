@@ -27,7 +27,7 @@ pub(crate) struct Handshake {
 }
 
 /// How far a handshake has come.
-pub(crate) enum Progress {
+pub(crate) enum Upgrade {
     Waiting,
     /// Open; these bytes followed the answer.
     Open(Vec<u8>),
@@ -58,15 +58,15 @@ pub(crate) fn begin(target: &Target, path: &str, index: usize, now: u64) -> io::
 }
 
 /// Goes on with a handshake as far as the socket lets it.
-pub(crate) fn advance(connection: &mut Connection, buffer: &mut [u8]) -> Result<Progress, String> {
+pub(crate) fn advance(connection: &mut Connection, buffer: &mut [u8]) -> Result<Upgrade, String> {
     let Connection { stream, handshake: Some(handshake), .. } = connection else {
-        return Ok(Progress::Waiting);
+        return Ok(Upgrade::Waiting);
     };
     while handshake.sent_bytes < handshake.request.len() {
         match stream.write(&handshake.request[handshake.sent_bytes..]) {
             Ok(sent) => handshake.sent_bytes += sent,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
-                return Ok(Progress::Waiting);
+                return Ok(Upgrade::Waiting);
             }
             Err(error) => return Err(error.to_string()),
         }
@@ -75,7 +75,7 @@ pub(crate) fn advance(connection: &mut Connection, buffer: &mut [u8]) -> Result<
         match stream.read(buffer) {
             Ok(0) => return Err(Fault::HungUp.to_string()),
             Ok(received) => handshake.answer.extend_from_slice(&buffer[..received]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Progress::Waiting),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Upgrade::Waiting),
             Err(error) => return Err(error.to_string()),
         }
         let answer =
@@ -85,7 +85,7 @@ pub(crate) fn advance(connection: &mut Connection, buffer: &mut [u8]) -> Result<
             Answer::Open { head_bytes, .. } => {
                 let rest = handshake.answer.split_off(head_bytes);
                 connection.handshake = None;
-                return Ok(Progress::Open(rest));
+                return Ok(Upgrade::Open(rest));
             }
         }
     }

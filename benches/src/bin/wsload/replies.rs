@@ -68,10 +68,15 @@ impl Replies {
         }
         let (message, sent, came) = (self.count + 1, messages.replies[self.at], rest[same]);
         Err(match in_message.checked_sub(messages.header_bytes) {
-            Some(byte) => Fault::Differs { message, byte, sent, came },
-            None => {
-                Fault::frame(message, format!("its header is not the shortest for {} bytes", messages.size()))
-            }
+            Some(byte) => match messages.resembling(self.at - in_message, byte, &rest[same..]) {
+                Some(ahead) if ahead <= messages.count / 2 => Fault::Skipped { message, ahead: ahead as u64 },
+                Some(_) => Fault::Repeated { message },
+                None => Fault::Differs { message, byte, sent, came },
+            },
+            None => Fault::frame(
+                message,
+                format!("its header says another length than {}, or says it at length", messages.size()),
+            ),
         })
     }
 

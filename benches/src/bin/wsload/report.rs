@@ -1,5 +1,7 @@
 //! What a run has shown: a table for people, JSON for programs. What was not measured is null.
 
+use crate::broadcast::Broadcast;
+use crate::idle::Idle;
 use crate::meter::Totals;
 use crate::process::Process;
 use hdrhistogram::Histogram;
@@ -28,6 +30,8 @@ pub(crate) struct Report {
     /// What had not come back when waiting was given up; counted in the latency as long as it had waited.
     pub(crate) unanswered: Option<u64>,
     pub(crate) client: Client,
+    pub(crate) broadcast: Option<Broadcast>,
+    pub(crate) idle: Option<Idle>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +49,8 @@ pub(crate) struct Server {
 pub(crate) struct ServerThread {
     pub(crate) name: String,
     pub(crate) cpu_us_per_message: Option<f64>,
+    /// Of one core.
+    pub(crate) cpu_share: f64,
 }
 
 #[derive(Serialize)]
@@ -79,12 +85,13 @@ impl Server {
             address,
             pid: process.map(|(process, _)| process.pid()),
             cpu_us_per_message: nanos.and_then(each),
-            cpu_share: nanos.map(|nanos| rounded(nanos as f64 / 1e9 / totals.seconds)),
+            cpu_share: nanos.map(|nanos| share(nanos as f64 / 1e9 / totals.seconds)),
             rss_bytes: process.map(|(_, rss_bytes)| rss_bytes),
             threads: threads.map(|threads| {
                 let thread = |thread: &crate::process::Thread| ServerThread {
                     name: thread.name.clone(),
                     cpu_us_per_message: each(thread.nanos),
+                    cpu_share: share(thread.nanos as f64 / 1e9 / totals.seconds),
                 };
                 threads.iter().map(thread).collect()
             }),
@@ -122,6 +129,12 @@ impl fmt::Display for Report {
         if let Some(rate) = self.messages_per_s {
             writeln!(f, "  messages     {:>12.0} /s ({} in all)", rate, self.messages)?;
         }
+        if let Some(broadcast) = &self.broadcast {
+            broadcast.fmt(f)?;
+        }
+        if let Some(idle) = &self.idle {
+            idle.fmt(f)?;
+        }
         if let Some(latency) = &self.latency_us {
             writeln!(f, "  latency µs            p50       p90       p99     p99.9       max")?;
             let Latency { p50, p90, p99, p99_9, max } = latency;
@@ -149,7 +162,7 @@ impl fmt::Display for Report {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(pid), Some(share)) = (self.pid, self.cpu_share) {
-            writeln!(f, "  server CPU   {:>12.1} % of a core (process {pid})", share * 100.0)?;
+            writeln!(f, "  server CPU   {:>12.2} % of a core (process {pid})", share * 100.0)?;
         }
         if let Some(micros) = self.cpu_us_per_message {
             writeln!(f, "               {micros:>12.3} µs a message")?;
@@ -171,4 +184,9 @@ impl fmt::Display for Server {
 /// To three digits after the point.
 pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
+}
+
+/// To a ten thousandth of a percent.
+pub(crate) fn share(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }

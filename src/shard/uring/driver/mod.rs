@@ -83,6 +83,9 @@ struct Entry {
     state: State,
 }
 
+/// What a socket takes here.
+pub(crate) const SOCKET_BYTES: usize = size_of::<Entry>();
+
 /// What is going on at a socket.
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
