@@ -75,9 +75,9 @@ impl Rounds {
         if matches!(cell.load, Load::Idle { .. }) {
             self.servers.remove(&(contender.name, cell.mode())); // what others have left there is not counted
         }
+        let arguments = self.load_arguments(cell); // which may put load on others
         let (before, stolen_before) = (self.others_cpu(contender.name), self.stolen());
         let begun = Instant::now();
-        let arguments = self.load_arguments(cell);
         let report = arguments.and_then(|arguments| self.load(contender, cell.mode(), &arguments));
         let others = self.others_cpu(contender.name).saturating_sub(before);
         let stolen = self.stolen().saturating_sub(stolen_before);
