@@ -23,6 +23,7 @@ use std::time::Duration;
 ///     }
 /// }
 /// impl Handler<Ring> for Egg {
+///     type Reply = ();
 ///     fn handle(&mut self, _: Ring, cx: &mut Context<Self>) {
 ///         println!("ready after {:?}", cx.now());
 ///         cx.stop();

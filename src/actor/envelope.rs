@@ -19,16 +19,25 @@ pub(crate) struct Envelope {
 /// What an envelope is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum What {
-    /// Hand the parcel to the handler that this function knows.
-    Message(Deliver),
+    /// Hand the parcel to the handler that this knows.
+    Message(&'static Delivery),
     /// It could not be delivered, and here it is back.
     Returned(Refused),
     /// For the shard itself.
     Shard,
 }
 
-/// Unpacks a parcel and calls the handler of its type.
-pub(crate) type Deliver = fn(&mut dyn Cell, Parcel, &mut Local, ActorId) -> Next;
+/// What is known about a message to an actor when neither's type is.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// Unpacks the parcel and calls the handler of its type.
+    pub(crate) deliver: fn(&mut dyn Cell, Parcel, &mut Local, ActorId) -> Next,
+}
+
+/// The [`Delivery`] of messages of type `M` to actors of type `A`.
+pub(crate) const fn delivery<A: Handler<M>, M: Send + 'static>() -> &'static Delivery {
+    const { &Delivery { deliver: deliver::<A, M> } }
+}
 
 /// A message that could not be delivered on another shard and came back to its sender.
 #[derive(Debug)]
@@ -60,8 +69,7 @@ impl Returned {
     }
 }
 
-/// The [`Deliver`] for messages of type `M` to actors of type `A`.
-pub(crate) fn deliver<A: Handler<M>, M: Send + 'static>(
+fn deliver<A: Handler<M>, M: Send + 'static>(
     cell: &mut dyn Cell,
     parcel: Parcel,
     local: &mut Local,

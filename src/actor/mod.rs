@@ -5,6 +5,7 @@
 //!
 //! - [`Actor`], [`Handler`]: what people write
 //! - [`Address`]: a number by which an actor is reached
+//! - [`Stopping`], [`Reason`]: how an actor ends
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting
@@ -18,6 +19,7 @@
 mod address;
 pub(crate) mod cell;
 mod context;
+mod end;
 pub(crate) mod envelope;
 pub(crate) mod local;
 mod mailbox;
@@ -26,6 +28,7 @@ mod stall;
 
 pub use address::{ActorId, Address, Refused, SendError};
 pub use context::{Context, TimerId};
+pub use end::{Reason, Stopping};
 pub use envelope::Returned;
 pub(crate) use stall::{Heartbeat, watch};
 
@@ -41,8 +44,10 @@ pub(crate) use stall::{Heartbeat, watch};
 ///
 /// struct Add(u64);
 /// impl Handler<Add> for Counter {
-///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) {
+///     type Reply = u64; // the sum, for those who ask; who only sends does not hear it
+///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
 ///         self.0 += n;
+///         self.0
 ///     }
 /// }
 /// ```
@@ -55,9 +60,16 @@ pub trait Actor: Sized + 'static {
         let _ = cx;
     }
 
-    /// Called once, after the last message, if the actor stops by itself or with its server. Not after a panic.
-    fn stopped(&mut self, cx: &mut Context<'_, Self>) {
+    /// It is about to stop, by itself or with its server: what becomes of the messages that wait for it? Not asked after
+    /// a panic, nor when a server has no more time.
+    fn stopping(&mut self, cx: &mut Context<'_, Self>) -> Stopping {
         let _ = cx;
+        Stopping::Now
+    }
+
+    /// Called once, after the last message. Not after a panic: the state may be half changed.
+    fn stopped(&mut self, reason: &Reason, cx: &mut Context<'_, Self>) {
+        let _ = (reason, cx);
     }
 
     /// A message that [`Context::send`] took came back: on another shard the mailbox was full or nobody there, or the
@@ -69,6 +81,9 @@ pub trait Actor: Sized + 'static {
 
 /// Handles messages of type `M`, to completion, with nothing else of this actor running meanwhile.
 pub trait Handler<M>: Actor {
+    /// The answer; `()` where there is nothing to say.
+    type Reply: Send + 'static;
+
     /// A message has come.
-    fn handle(&mut self, message: M, cx: &mut Context<'_, Self>);
+    fn handle(&mut self, message: M, cx: &mut Context<'_, Self>) -> Self::Reply;
 }

@@ -3,7 +3,7 @@
 use super::Local;
 use crate::actor::Handler;
 use crate::actor::address::{ActorId, Address, Refused, SendError};
-use crate::actor::envelope::{Envelope, Returned, What, deliver};
+use crate::actor::envelope::{Envelope, Returned, What, delivery};
 use crate::actor::outside::Outside;
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
@@ -24,12 +24,12 @@ impl Local {
                 });
             }
             let envelope =
-                Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
+                Envelope { to, from, what: What::Message(delivery::<A, M>()), parcel: Parcel::new(message) };
             self.enqueue(envelope);
             return Ok(());
         }
         let envelope =
-            Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
+            Envelope { to, from, what: What::Message(delivery::<A, M>()), parcel: Parcel::new(message) };
         self.mesh.send(to.shard, envelope).map_err(|error| {
             let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
             match error {
@@ -40,10 +40,7 @@ impl Local {
     }
 
     pub(super) fn has_room(&self, to: ActorId) -> Result<(), Refused> {
-        let slot = self
-            .slots
-            .get(to.slot as usize)
-            .filter(|slot| slot.state.taken && slot.generation == to.generation.get());
+        let slot = self.slots.get(to.slot as usize).filter(|slot| slot.accepts(to));
         match slot {
             None => Err(Refused::Gone),
             Some(slot) if slot.mailbox.len() >= self.bounds.mailbox_slots || self.mail.is_full() => {
@@ -73,9 +70,7 @@ impl Local {
                 return;
             }
             let to = envelope.to;
-            let slot = slots
-                .get_mut(to.slot as usize)
-                .filter(|slot| slot.state.taken && slot.generation == to.generation.get());
+            let slot = slots.get_mut(to.slot as usize).filter(|slot| slot.accepts(to));
             match slot {
                 None => refused.push((envelope, Refused::Gone)),
                 Some(slot) if slot.mailbox.len() >= bounds.mailbox_slots || mail.is_full() => {
@@ -132,7 +127,7 @@ impl Local {
     fn take_back(&mut self, envelope: Envelope) {
         let (Some(sender), What::Returned(reason)) = (envelope.from, envelope.what) else { return };
         self.counters.returned += 1;
-        if self.has_room(sender) != Err(Refused::Gone) {
+        if self.lives(sender) {
             let returned = Returned::new(envelope.to, reason, envelope.parcel);
             self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
         } else {
@@ -152,12 +147,14 @@ impl Local {
                 let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
                 left -= 1;
                 self.counters.handled += 1;
-                if let What::Message(deliver) = envelope.what {
-                    self.run(slot, |cell, local, me| deliver(cell, envelope.parcel, local, me));
+                if let What::Message(delivery) = envelope.what {
+                    self.run(slot, |cell, local, me| (delivery.deliver)(cell, envelope.parcel, local, me));
                 }
             }
             let entry = &mut self.slots[slot as usize];
-            if entry.mailbox.len() > 0 && !entry.state.ready {
+            if entry.mailbox.len() == 0 {
+                self.end_if_done(slot);
+            } else if !entry.state.ready {
                 entry.state.ready = true;
                 self.ready.push_back(slot);
             }
@@ -183,7 +180,7 @@ impl Local {
     /// Looks whether another thread has said something, and to whom.
     pub(crate) fn hear_outside(&mut self) {
         for to in self.outside.take() {
-            if self.has_room(to) != Err(Refused::Gone) {
+            if self.lives(to) {
                 self.run(to.slot, |cell, local, me| cell.poke(local, me));
             }
         }

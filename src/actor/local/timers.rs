@@ -4,7 +4,7 @@ use super::{Due, Local, Timer};
 use crate::actor::Handler;
 use crate::actor::address::{ActorId, Address, SendError};
 use crate::actor::context::TimerId;
-use crate::actor::envelope::{Envelope, What, deliver};
+use crate::actor::envelope::{Envelope, What, delivery};
 use crate::ring::parcel::Parcel;
 use crate::shard::Time;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Local {
         timer.envelope = Some(Envelope {
             to: to.id,
             from: Some(from),
-            what: What::Message(deliver::<A, M>),
+            what: What::Message(delivery::<A, M>()),
             parcel: Parcel::new(message),
         });
         let id = TimerId { index, generation: timer.generation };
@@ -84,7 +84,7 @@ impl Local {
             match due {
                 Due::Tick { slot, generation } => {
                     let entry = &self.slots[slot as usize];
-                    if entry.state.taken && entry.generation as u32 == generation {
+                    if entry.generation_low() == generation {
                         self.run(slot, |cell, local, me| cell.tick(local, me));
                     }
                 }
