@@ -3,7 +3,7 @@
 use super::address::ActorId;
 use super::envelope::Returned;
 use super::local::Local;
-use super::{Actor, Context};
+use super::{Actor, Context, Reason, Stopping};
 use crate::shard::{Outgoing, SocketEvent, SocketId};
 use std::any::Any;
 use std::io;
@@ -24,6 +24,11 @@ pub(crate) trait Cell {
 
     /// It asked to stop, or its handler did.
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next;
+
+    /// It is over, and nothing more will be handled.
+    fn end(&mut self, _reason: &Reason, _: &mut Local, _: ActorId) -> Next {
+        Next::Stop
+    }
 
     /// A message of its own came back.
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next;
@@ -76,9 +81,7 @@ pub(crate) trait Cell {
     }
 
     /// The server goes away: a connection says so to its peer. With `now`, there is no more time for that.
-    fn shut_down(&mut self, local: &mut Local, me: ActorId, _now: bool) -> Next {
-        self.stop(local, me)
-    }
+    fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next;
 
     /// Whether it is a connection (and not some other actor).
     fn is_connection(&self) -> bool {
@@ -92,6 +95,8 @@ pub(crate) enum Next {
     Stay,
     /// Another takes its slot, under a new address: this one's is stale from now on.
     Become(Box<dyn Cell>),
+    /// It takes no more mail, and is over when it has handled what it had accepted.
+    AfterMail(Reason),
     /// It is over. Its address is stale from now on.
     Stop,
 }
@@ -112,6 +117,16 @@ impl<A: Actor> Plain<A> {
         f(&mut self.actor, &mut cx);
         if cx.is_stopping() { self.stop(local, me) } else { Next::Stay }
     }
+
+    fn stop_because(&mut self, reason: Reason, local: &mut Local, me: ActorId) -> Next {
+        if local.is_closed(me) {
+            return Next::Stay; // asked already, and still at its mail
+        }
+        match self.actor.stopping(&mut Context::new(local, me, &mut self.nothing)) {
+            Stopping::Now => self.end(&reason, local, me),
+            Stopping::AfterMail => Next::AfterMail(reason),
+        }
+    }
 }
 
 impl<A: Actor> Cell for Plain<A> {
@@ -128,8 +143,20 @@ impl<A: Actor> Cell for Plain<A> {
     }
 
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
-        self.actor.stopped(&mut Context::new(local, me, &mut self.nothing));
+        self.stop_because(Reason::Stopped, local, me)
+    }
+
+    fn end(&mut self, reason: &Reason, local: &mut Local, me: ActorId) -> Next {
+        self.actor.stopped(reason, &mut Context::new(local, me, &mut self.nothing));
         Next::Stop
+    }
+
+    fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next {
+        if now {
+            self.end(&Reason::Shutdown, local, me)
+        } else {
+            self.stop_because(Reason::Shutdown, local, me)
+        }
     }
 
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {

@@ -31,6 +31,11 @@ impl Outside {
         (self.wake)();
     }
 
+    /// Ends the shard's sleep, or its next one.
+    pub(crate) fn wake(&self) {
+        (self.wake)();
+    }
+
     /// Whether something was said.
     pub(crate) fn is_set(&self) -> bool {
         self.said.something.load(Ordering::Relaxed)

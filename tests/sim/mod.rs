@@ -1,6 +1,7 @@
 //! The whole server in made-up worlds.
 
 mod actors;
+mod asks;
 mod echo;
 mod planted;
 mod sessions;
