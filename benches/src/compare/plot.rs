@@ -32,6 +32,10 @@ pub fn cpu_ratios(rows: &[Row]) -> Option<String> {
             svg.text((x, bottom + 16.0), Anchor::Middle, Ink::Faint, &format!("{tick}"));
         }
     }
+    if let Some(x) = axis.place(1.0) {
+        svg.text((x - 8.0, TOP - 6.0), Anchor::End, Ink::Faint, &format!("← {OURS} costs less"));
+        svg.text((x + 8.0, TOP - 6.0), Anchor::Start, Ink::Faint, "more →");
+    }
     let mut y = TOP;
     for (row, height) in rows.iter().zip(&heights) {
         let open = if matches!(row.cell.load, Load::Open { .. }) { ", open loop" } else { "" };

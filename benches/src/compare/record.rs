@@ -65,6 +65,8 @@ pub struct Sample {
     pub failure: Option<String>,
     /// The share of a core that the other servers used meanwhile, which should have been idle.
     pub others_cpu_share: f64,
+    /// What the hypervisor took of both cores meanwhile, in cores; 0 where there is none.
+    pub stolen_share: f64,
 }
 
 impl Record {

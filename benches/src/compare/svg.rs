@@ -88,9 +88,10 @@ impl Svg {
         let Self { width, height, body } = self;
         format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">
-<style>{STYLE}</style>
+<style>{}</style>
 {body}</svg>
-"#
+"#,
+            style()
         )
     }
 }
@@ -110,19 +111,40 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-const STYLE: &str = "
-svg { --page: #ffffff; --strong: #1f2328; --faint: #59636e; --grid: #d1d9e0;
-  --s0: #0969da; --s1: #bc4c00; --s2: #1a7f37; --s3: #8250df; --s4: #cf222e; }
-@media (prefers-color-scheme: dark) { svg { --page: #0d1117; --strong: #e6edf3; --faint: #9198a1; --grid: #3d444d;
-  --s0: #58a6ff; --s1: #f0883e; --s2: #3fb950; --s3: #ab7df8; --s4: #ff7b72; } }
-text { font: 12px system-ui, sans-serif; stroke: none; }
-.page { fill: var(--page); }
-.strong { fill: var(--strong); stroke: var(--strong); }
-.faint { fill: var(--faint); stroke: var(--faint); }
-.grid { fill: var(--grid); stroke: var(--grid); }
-.s0 { fill: var(--s0); stroke: var(--s0); } .s1 { fill: var(--s1); stroke: var(--s1); }
-.s2 { fill: var(--s2); stroke: var(--s2); } .s3 { fill: var(--s3); stroke: var(--s3); }
-.s4 { fill: var(--s4); stroke: var(--s4); }
-text.strong, text.faint, text.grid { stroke: none; }
-line { stroke-width: 1.5; } line.grid { stroke-width: 1; }
-";
+/// Without variables: not every program that draws SVG knows them.
+fn style() -> String {
+    let coloured = |colours: &[(&str, &str)]| {
+        let rule = |(class, colour): &(&str, &str)| format!(".{class}{{fill:{colour};stroke:{colour}}}");
+        colours.iter().map(rule).collect::<String>()
+    };
+    format!(
+        "text{{font:12px system-ui,sans-serif}}line{{stroke-width:1.5}}line.grid{{stroke-width:1}}{}\n\
+         @media(prefers-color-scheme:dark){{{}}}\n\
+         text.strong,text.faint,.page{{stroke:none}}",
+        coloured(&LIGHT),
+        coloured(&DARK)
+    )
+}
+
+const LIGHT: [(&str, &str); 9] = [
+    ("page", "#ffffff"),
+    ("strong", "#1f2328"),
+    ("faint", "#59636e"),
+    ("grid", "#d1d9e0"),
+    ("s0", "#0969da"),
+    ("s1", "#bc4c00"),
+    ("s2", "#1a7f37"),
+    ("s3", "#8250df"),
+    ("s4", "#cf222e"),
+];
+const DARK: [(&str, &str); 9] = [
+    ("page", "#0d1117"),
+    ("strong", "#e6edf3"),
+    ("faint", "#9198a1"),
+    ("grid", "#3d444d"),
+    ("s0", "#58a6ff"),
+    ("s1", "#f0883e"),
+    ("s2", "#3fb950"),
+    ("s3", "#ab7df8"),
+    ("s4", "#ff7b72"),
+];

@@ -4,12 +4,12 @@ use super::cells::{Bar, Load};
 use super::judge::{Rival, Row};
 use super::measure::Measure;
 use super::ratio::{Spread, Verdict};
-use super::record::Run;
+use super::record::{Record, Run, Sample};
 use super::{FIRST_RIVAL, OURS};
 use std::fmt::Write;
 
 /// All tables, with where and how they were measured, and the reasons of what is missing.
-pub fn markdown(run: &Run, rows: &[Row]) -> String {
+pub fn markdown(record: &Record, rows: &[Row]) -> String {
     let mut text = String::new();
     let (cpu, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.measure == Measure::Cpu);
     let (latency, absolute): (Vec<&Row>, Vec<&Row>) =
@@ -24,13 +24,31 @@ pub fn markdown(run: &Run, rows: &[Row]) -> String {
         }
     }
     text.push_str(&summary(rows));
-    text.push_str(&conditions(run));
+    text.push_str(&conditions(&record.run));
+    text.push_str(&disturbances(record));
     let mut failures: Vec<_> = rows.iter().flat_map(|row| &row.failures).collect();
     failures.dedup();
     for failure in failures {
-        let _ = writeln!(text, "- {failure}");
+        let _ = writeln!(text, "- Failed: {failure}");
     }
     text
+}
+
+/// How far the machine was ours.
+fn disturbances(record: &Record) -> String {
+    let most = |of: fn(&Sample) -> f64| Spread::of(record.samples.iter().map(of));
+    let (Some(stolen), Some(others)) =
+        (most(|sample| sample.stolen_share), most(|sample| sample.others_cpu_share))
+    else {
+        return String::new();
+    };
+    let percent =
+        |spread: Spread| format!("{:.1} % (at most {:.1} %)", spread.median * 100.0, spread.max * 100.0);
+    format!(
+        "- During a measurement, of one core: the hypervisor took {} of both, servers that were not measured used {}\n",
+        percent(stolen),
+        percent(others)
+    )
 }
 
 /// Ours, the first rival's, and the ratio to each.

@@ -4,6 +4,7 @@ use corewire_bench::compare::record::Run;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// What is known before the first round.
 pub(crate) fn describe(repository: &Path) -> Run {
@@ -29,6 +30,16 @@ fn told(directory: &Path, command: &str, arguments: &[&str]) -> String {
     let output = Command::new(command).args(arguments).current_dir(directory).output();
     let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     output.unwrap_or_default()
+}
+
+/// The time that a hypervisor gave to others though these cores had something to do, so far.
+pub(crate) fn stolen(cores: &[usize]) -> Duration {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks = cores.iter().filter_map(|core| {
+        let line = stat.lines().find_map(|line| line.strip_prefix(&format!("cpu{core} ")))?;
+        line.split_whitespace().nth(7)?.parse::<u64>().ok() // user nice system idle iowait irq softirq steal
+    });
+    Duration::from_secs_f64(ticks.sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// Children may open as many files as this machine allows, and go before other sessions' processes where that is

@@ -83,7 +83,7 @@ fn run(flags: &Flags) -> Result<ExitCode, String> {
         None => measure(flags, cells)?,
     };
     let rows = judge::rows(&record, &cells::all());
-    let table = table::markdown(&record.run, &rows);
+    let table = table::markdown(&record, &rows);
     println!("{table}");
     if stopped {
         eprintln!("compare: stopped; nothing is written");

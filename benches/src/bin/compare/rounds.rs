@@ -1,6 +1,7 @@
 //! The rounds: each server under each load, one after the other, again and again.
 
 use crate::contenders::{ALL, Contender};
+use crate::machine;
 use crate::server::{Server, load};
 use corewire_bench::compare::cells::{Cell, Load, Mode};
 use corewire_bench::compare::record::Sample;
@@ -74,11 +75,13 @@ impl Rounds {
         if matches!(cell.load, Load::Idle { .. }) {
             self.servers.remove(&(contender.name, cell.mode())); // what others have left there is not counted
         }
-        let before = self.others_cpu(contender.name);
+        let (before, stolen_before) = (self.others_cpu(contender.name), self.stolen());
         let begun = Instant::now();
         let arguments = self.load_arguments(cell);
         let report = arguments.and_then(|arguments| self.load(contender, cell.mode(), &arguments));
         let others = self.others_cpu(contender.name).saturating_sub(before);
+        let stolen = self.stolen().saturating_sub(stolen_before);
+        let share = |time: Duration| (time.as_secs_f64() / begun.elapsed().as_secs_f64() * 1e4).round() / 1e4;
         let (report, failure) = match report {
             Ok(report) => (Some(report), None),
             Err(failure) => (None, Some(failure)),
@@ -89,7 +92,8 @@ impl Rounds {
             server: contender.name.into(),
             report,
             failure,
-            others_cpu_share: (others.as_secs_f64() / begun.elapsed().as_secs_f64() * 1e4).round() / 1e4,
+            others_cpu_share: share(others),
+            stolen_share: share(stolen),
         }
     }
 
@@ -104,16 +108,16 @@ impl Rounds {
                 let rate = self.half_of_capacity(&cell.key, connections, size)?;
                 echo(connections, size, &["--rate", &rate.to_string()])
             }
-            Load::Room { members, size, outstanding } => {
-                let (members, size, outstanding) =
-                    (members.to_string(), size.to_string(), outstanding.to_string());
-                ["rooms", "--connections", &members, "--size", &size, "--in-flight", &outstanding]
-                    .map(str::to_owned)
-                    .into()
-            }
-            Load::Idle { from, to } => {
-                ["idle", "--from", &from.to_string(), "--to", &to.to_string()].map(str::to_owned).into()
-            }
+            Load::Room { members, size, outstanding } => flags(&[
+                "broadcast",
+                "--connections",
+                &members.to_string(),
+                "--size",
+                &size.to_string(),
+                "--outstanding",
+                &outstanding.to_string(),
+            ]),
+            Load::Idle { from, to } => flags(&["idle", "--from", &from.to_string(), "--to", &to.to_string()]),
         })
     }
 
@@ -201,6 +205,11 @@ impl Rounds {
         }
     }
 
+    /// What the hypervisor has taken of both cores so far.
+    fn stolen(&self) -> Duration {
+        machine::stolen(&[self.plan.server_core, self.plan.load_core])
+    }
+
     fn others_cpu(&self, name: &str) -> Duration {
         self.servers.iter().filter(|((other, _), _)| *other != name).map(|(_, server)| server.cpu()).sum()
     }
@@ -214,9 +223,13 @@ fn turned<'a>(contenders: &[&'a Contender], by: usize) -> Vec<&'a Contender> {
 }
 
 fn echo(connections: usize, size: usize, more: &[&str]) -> Vec<String> {
-    let (connections, size) = (connections.to_string(), size.to_string());
-    let flags = ["echo", "--connections", &connections, "--size", &size];
-    flags.iter().chain(more).map(|flag| (*flag).to_owned()).collect()
+    let mut echo = flags(&["echo", "--connections", &connections.to_string(), "--size", &size.to_string()]);
+    echo.extend(flags(more));
+    echo
+}
+
+fn flags(flags: &[&str]) -> Vec<String> {
+    flags.iter().map(|flag| (*flag).to_owned()).collect()
 }
 
 /// Of the seconds that count.
