@@ -64,7 +64,8 @@ pub struct Config {
     pub receive_incremental: bool,
     /// From SIGTERM to the end, for clients to answer our close.
     pub drain_timeout: Duration,
-    /// A turn longer than this is logged, with the name of the actor that kept the shard.
+    /// A turn of twice this is logged, with the name of the actor that kept the shard. While all shards sleep they are
+    /// looked at less often: of the first turn after a rest this is sure only from eleven times this.
     pub turn_max: Duration,
 }
 

@@ -297,7 +297,9 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     fn next_timer(&self) -> Option<Time> {
         let cut_at =
             self.goodbye.begun_at.filter(|_| !self.goodbye.cut).map(|begun_at| begun_at + self.drain_timeout);
-        [self.local.next_timer(), self.door.again_at, cut_at].into_iter().flatten().min()
+        // The others do not say when they have ended too.
+        let others_at = self.goodbye.drained.then(|| self.local.now() + OTHERS_PAUSE);
+        [self.local.next_timer(), self.door.again_at, cut_at, others_at].into_iter().flatten().min()
     }
 
     fn arm(&mut self) -> bool {
@@ -331,3 +333,4 @@ fn door_of(shard: ShardId) -> ActorId {
 const BACK_OFF_MIN: Duration = Duration::from_millis(20);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const GOODBYES_PER_TURN: u32 = 256;
+const OTHERS_PAUSE: Duration = Duration::from_millis(10);

@@ -92,8 +92,9 @@ pub enum Turn {
     Slept,
 }
 
-/// The longest sleep. A lost wake-up would cost this much and no more; the tenants count those.
-pub const SLEEP_MAX: Duration = Duration::from_millis(50);
+/// The longest sleep. A lost wake-up would cost this much and no more; the tenants count those. Nothing else waits for
+/// it: a shorter one only wakes a shard in vain.
+pub const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// A shard: one driver and those who live on it.
 #[derive(Debug)]

@@ -203,7 +203,7 @@ impl Local {
         }
     }
 
-    /// Whether something waits in a mailbox or to be sent, or somebody waits for what became of a send: a send that
+    /// Whether something waits in a mailbox, to be sent or to fire, or somebody waits for what became of a send: a send that
     /// succeeds posts no completion, so it would not end a sleep.
     pub(crate) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
@@ -212,6 +212,7 @@ impl Local {
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.awaits_sent
+            || self.has_due()
             || self.outside.is_set()
             || self.late.is_set()
     }
