@@ -4,7 +4,7 @@ use super::address::ActorId;
 use super::envelope::Returned;
 use super::local::Local;
 use super::{Actor, Context, Reason, Stopping};
-use crate::shard::{Outgoing, SocketEvent, SocketId};
+use crate::shard::{Outgoing, Reader, SocketEvent, SocketId};
 use std::any::Any;
 use std::io;
 
@@ -41,6 +41,11 @@ pub(crate) trait Cell {
     /// Something happened at its socket.
     fn socket_event(&mut self, _: SocketEvent, _: &mut Local, _: ActorId) -> Next {
         unreachable!("{} has no socket", self.type_name())
+    }
+
+    /// Its socket may be read.
+    fn readable(&mut self, _: &mut dyn Reader, _: &mut Local, _: ActorId) -> Next {
+        unreachable!("{} has not asked to read", self.type_name())
     }
 
     /// Its tick is due.

@@ -1,5 +1,6 @@
 //! A connection's own state, under its session: the protocol, what waits to go out, what waits to be read.
 
+use super::bulk::Bulk;
 use super::session::Close;
 use super::{Planted, Rules};
 use crate::actor::local::{Local, Request};
@@ -55,6 +56,8 @@ pub(crate) struct LinkState {
     pub(crate) pinged: bool,
     /// A fragmented message of ours has begun.
     pub(crate) streaming: bool,
+    /// Whether it is read in bulk.
+    pub(crate) bulk: Bulk,
 }
 
 /// Bytes to send, with or without an owner.
@@ -314,6 +317,13 @@ impl Link {
 
     pub(crate) fn has_held(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// So many bytes came at once: reads in bulk from now on, or no more, if that is better.
+    pub(crate) fn choose_bulk(&mut self, bytes: usize, local: &mut Local) {
+        if let Some(on) = self.state.bulk.heard(bytes, self.machine.frame_bytes_missing()) {
+            local.requests.push(Request::Bulk { socket: self.socket, on });
+        }
     }
 
     fn stop_reading(&mut self, local: &mut Local) {

@@ -57,6 +57,9 @@ pub struct Config {
     pub outbound_bytes_max: usize,
     /// Bytes that the kernel may receive into, of one shard.
     pub receive_bytes: usize,
+    /// Bytes that large messages are read into, of one shard, in blocks of up to 1 MiB: one is used at a time, the others
+    /// while a session keeps messages. None is touched before a large message comes.
+    pub scratch_bytes: usize,
     /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
     pub huge_pages: bool,
     /// Whether the kernel fills a receive block piece by piece where it can (Linux 6.12). Else every receive takes a
@@ -88,6 +91,7 @@ impl Default for Config {
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
+            scratch_bytes: 4 << 20,
             huge_pages: false,
             receive_incremental: true,
             drain_timeout: Duration::from_secs(10),
@@ -119,7 +123,10 @@ impl Config {
     pub(crate) fn pool(&self, incremental: bool) -> PoolConfig {
         let block_bytes = if incremental { 64 << 10 } else { 2 << 10 };
         let blocks = (self.receive_bytes / block_bytes).clamp(2, 32_768);
+        let scratch_block_bytes = 1 << (self.scratch_bytes / 4).clamp(2 << 10, 1 << 20).ilog2();
         PoolConfig {
+            scratch_blocks: (self.scratch_bytes / scratch_block_bytes).clamp(2, 256) as u32,
+            scratch_block_bytes: scratch_block_bytes as u32,
             receive_blocks: blocks as u32,
             receive_block_bytes: block_bytes as u32,
             outbound_bytes_max: self.outbound_bytes_max,
@@ -147,7 +154,7 @@ impl Config {
         let shards = u64::from(shards);
         Sum {
             shards,
-            receive_bytes: shards * self.receive_bytes as u64,
+            receive_bytes: shards * (self.receive_bytes + self.scratch_bytes) as u64,
             outbound_bytes: shards * self.outbound_bytes_max as u64,
             lane_bytes: 2
                 * shards

@@ -228,10 +228,13 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
         }
     }
 
-    fn completion(&mut self, completion: Completion<S>) {
+    fn completion(&mut self, completion: Completion<S>, driver: &mut D) {
         match completion {
             Completion::Socket(slot, event) => {
                 self.local.run(slot, |cell, local, me| cell.socket_event(event, local, me));
+            }
+            Completion::Readable(slot) => {
+                self.local.run(slot, |cell, local, me| cell.readable(driver, local, me));
             }
             Completion::Accepted(socket, peer) => {
                 self.door.back_off = Duration::ZERO;
@@ -259,6 +262,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             match request {
                 Request::Pause(socket) => driver.pause(socket),
                 Request::Resume(socket) => driver.resume(socket),
+                Request::Bulk { socket, on } => driver.bulk(socket, on),
                 Request::WaitWritable(socket) => driver.wait_writable(socket),
                 Request::ShutdownWrite(socket) => driver.shutdown_write(socket),
                 Request::Close { socket, reset } => driver.close(socket, reset),

@@ -80,6 +80,8 @@ pub(super) struct Pipe {
     /// Arrived, and not taken yet.
     pub(super) arrived: VecDeque<u8>,
     pub(super) end: Option<End>,
+    /// How often something has arrived.
+    pub(super) arrivals: u64,
     /// What both sockets' buffers hold.
     bytes_max: usize,
     /// The receiving socket is closed: what comes is answered by a reset.
@@ -242,6 +244,7 @@ impl Net {
     pub(super) fn deliver(&mut self, id: usize, way: Way) {
         let pipe = self.pipe(id, way);
         let Some(Segment { what, .. }) = pipe.flight.pop_front() else { return };
+        pipe.arrivals += 1;
         match what {
             What::Bytes(bytes) => {
                 pipe.flight_bytes -= bytes.len();
@@ -283,6 +286,7 @@ impl Pipe {
             flight_bytes: 0,
             arrived: VecDeque::new(),
             end: None,
+            arrivals: 0,
             bytes_max,
             reader_gone: false,
             writer_done: false,

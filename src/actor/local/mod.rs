@@ -120,6 +120,7 @@ pub(crate) struct Local {
 pub(crate) enum Request {
     Pause(SocketId),
     Resume(SocketId),
+    Bulk { socket: SocketId, on: bool },
     WaitWritable(SocketId),
     ShutdownWrite(SocketId),
     Close { socket: SocketId, reset: bool },
