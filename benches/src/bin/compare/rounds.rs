@@ -154,10 +154,12 @@ impl Rounds {
         self.start(contender, mode)?;
         self.settle();
         let server = self.servers.get(&(contender.name, mode)).ok_or("it has ended")?;
-        let Plan { seconds, load_core, .. } = self.plan;
+        let Plan { mut seconds, load_core, .. } = self.plan;
         let mut arguments = arguments.to_vec();
         arguments.insert(1, server.address.to_string());
-        if arguments[0] != "idle" {
+        if arguments[0] == "idle" {
+            seconds = (seconds * IDLE_FACTOR).max(1.0);
+        } else {
             arguments.extend(["--warmup".to_owned(), (seconds * WARMUP_SHARE).max(0.2).to_string()]);
         }
         for (flag, value) in [
@@ -232,6 +234,8 @@ fn flags(flags: &[&str]) -> Vec<String> {
     flags.iter().map(|flag| (*flag).to_owned()).collect()
 }
 
+/// A thousandth of a core is not to be seen in a short time.
+const IDLE_FACTOR: f64 = 2.0;
 /// Of the seconds that count.
 const WARMUP_SHARE: f64 = 0.2;
 /// For opening and closing connections, and for what comes late.
