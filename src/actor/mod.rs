@@ -9,7 +9,8 @@
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting
-//! - `outside`: how another thread gets a shard's attention
+//! - `futures`: what a handler has done meanwhile
+//! - [`Outside`]: for other threads; `outside`: how they get a shard's attention
 //! - `stall`: who keeps a shard that does not come round
 //!
 //! Does not know: WebSocket, what a connection is. Supervision and asking come later.
@@ -21,6 +22,8 @@ pub(crate) mod cell;
 mod context;
 mod end;
 pub(crate) mod envelope;
+mod futures;
+mod handle;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
@@ -30,6 +33,8 @@ pub use address::{ActorId, Address, Refused, SendError};
 pub use context::{Context, TimerId};
 pub use end::{Reason, Stopping};
 pub use envelope::Returned;
+pub use futures::{TaskId, TasksFull};
+pub use handle::Outside;
 pub(crate) use stall::{Heartbeat, watch};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.

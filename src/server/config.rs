@@ -46,6 +46,10 @@ pub struct Config {
     pub lane_slots: usize,
     /// Timers with a message, of one shard.
     pub timers_max: u32,
+    /// Futures and streams that actors of one shard have begun.
+    pub tasks_max: u32,
+    /// Messages and other words from other threads that wait for one shard.
+    pub outside_slots: u32,
     /// What each connection may do.
     pub rules: Rules,
     /// Bytes of one shard that wait to be sent, or to be read, or are part of a message that is not complete.
@@ -78,6 +82,8 @@ impl Default for Config {
             mail_slots: 65_536,
             lane_slots: 1024,
             timers_max: 65_536,
+            tasks_max: 65_536,
+            outside_slots: 4096,
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
@@ -104,6 +110,7 @@ impl Config {
             mailbox_slots: self.mailbox_slots,
             mail_slots: self.mail_slots,
             timers_max: self.timers_max,
+            tasks_max: self.tasks_max,
         }
     }
 

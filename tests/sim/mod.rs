@@ -2,6 +2,7 @@
 
 mod actors;
 mod echo;
+mod futures;
 mod planted;
 mod sessions;
 

@@ -4,7 +4,8 @@ use super::Local;
 use crate::actor::Handler;
 use crate::actor::address::{ActorId, Address, Refused, SendError};
 use crate::actor::envelope::{Envelope, Returned, What, delivery};
-use crate::actor::outside::Outside;
+use crate::actor::handle::Outside;
+use crate::actor::outside::{Calls, Word};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
 
@@ -124,10 +125,14 @@ impl Local {
         }
     }
 
-    fn take_back(&mut self, envelope: Envelope) {
+    pub(super) fn take_back(&mut self, envelope: Envelope) {
         let (Some(sender), What::Returned(reason)) = (envelope.from, envelope.what) else { return };
+        let is_there = self.lives(sender);
+        if is_there && self.is_waiting(sender) {
+            return self.hold_returned(sender, envelope);
+        }
         self.counters.returned += 1;
-        if self.lives(sender) {
+        if is_there {
             let returned = Returned::new(envelope.to, reason, envelope.parcel);
             self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
         } else {
@@ -141,9 +146,16 @@ impl Local {
         while left > 0
             && let Some(slot) = self.ready.pop_front()
         {
-            self.slots[slot as usize].state.ready = false;
+            let state = &mut self.slots[slot as usize].state;
+            if state.waiting {
+                continue; // it is here from before
+            }
+            state.ready = false;
             for _ in 0..MAIL_PER_ACTOR.min(left) {
                 let entry = &mut self.slots[slot as usize];
+                if entry.state.waiting {
+                    break;
+                }
                 let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
                 left -= 1;
                 self.counters.handled += 1;
@@ -169,25 +181,50 @@ impl Local {
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.awaits_sent
-            || self.outside.is_set()
+            || self.has_ready_tasks()
+            || self.calls.is_raised()
     }
 
-    /// By which other threads wake this shard.
+    /// By which other threads reach all shards.
     pub(crate) fn outside(&self) -> &Outside {
         &self.outside
     }
 
-    /// Looks whether another thread has said something, and to whom.
-    pub(crate) fn hear_outside(&mut self) {
-        for to in self.outside.take() {
+    /// By which they reach this one.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Hears what other threads have said, `max` words at most.
+    pub(crate) fn hear_outside(&mut self, max: usize) {
+        if !self.calls.is_raised() {
+            return;
+        }
+        let mut heard = std::mem::take(&mut self.heard);
+        self.calls.hear(max, &mut heard);
+        for to in heard.pokes.drain(..) {
             if self.lives(to) {
                 self.run(to.slot, |cell, local, me| cell.poke(local, me));
             }
         }
+        for task in heard.woken.drain(..) {
+            self.task_woken(task);
+        }
+        for word in heard.words.drain(..) {
+            match word {
+                Word::Mail(envelope) => match self.has_room(envelope.to) {
+                    Ok(()) => self.enqueue(envelope),
+                    Err(refused) => self.turn_back(envelope, refused),
+                },
+            }
+        }
+        self.heard = heard;
     }
 
     /// Drops every message that waits anywhere here, in mailboxes, timers and lanes. For the end: what is in them goes home.
     pub(crate) fn forget_messages(&mut self) {
+        let words = self.calls.close();
+        self.discard(words);
         while let Some(envelope) = self.mail.pop_any() {
             self.discard(envelope);
         }

@@ -3,18 +3,21 @@
 //! - here: what there is of everything, and how much
 //! - `slots`: who is in them, and how they are run
 //! - `messages`: between actors, here and on other shards
+//! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
 mod messages;
 mod slots;
 mod sockets;
+mod tasks;
 mod timers;
 
 use super::context::TimerId;
 use super::envelope::Envelope;
+use super::handle::Outside;
 use super::mailbox::MailStore;
-use super::outside::Outside;
+use super::outside::{Calls, Heard};
 use super::stall::Heartbeat;
 use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
@@ -22,6 +25,7 @@ use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time, Wheel};
 use crate::sync::Arc;
 use slots::Slot;
 use std::collections::VecDeque;
+use tasks::Tasks;
 
 /// How many of everything a shard holds.
 #[derive(Debug, Clone)]
@@ -34,6 +38,8 @@ pub(crate) struct Bounds {
     pub(crate) mail_slots: u32,
     /// Timers that carry a message.
     pub(crate) timers_max: u32,
+    /// Futures of actors.
+    pub(crate) tasks_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -91,7 +97,10 @@ pub(crate) struct Local {
     memory_short: bool,
     /// A send of this turn has an owner who goes on when it is done.
     awaits_sent: bool,
+    calls: Calls,
     outside: Outside,
+    heard: Heard,
+    tasks: Tasks,
     /// Actor types and their numbers, so that the heartbeat's lock is taken once a type.
     kinds: Vec<(&'static str, u16)>,
     /// Timers whose message was taken back, and that are still on the wheel.
@@ -131,6 +140,7 @@ impl Local {
         outside: Outside,
         bounds: Bounds,
     ) -> Self {
+        let calls = outside.calls(mesh.me()).clone();
         Self {
             me: mesh.me(),
             now: Time::ZERO,
@@ -157,7 +167,10 @@ impl Local {
             spare_outgoing: Vec::new(),
             memory_short: false,
             awaits_sent: false,
+            calls,
             outside,
+            heard: Heard::default(),
+            tasks: Tasks::default(),
             kinds: Vec::new(),
             cancelled: 0,
             leaving: false,

@@ -31,6 +31,10 @@ pub(super) struct SlotState {
     pub(super) wants_sent: bool,
     /// Closed because its server ends.
     shutdown: bool,
+    /// Has begun futures.
+    pub(super) has_tasks: bool,
+    /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
+    pub(super) waiting: bool,
 }
 
 impl Slot {
@@ -57,6 +61,18 @@ impl Slot {
 
     pub(super) fn is_closed(&self) -> bool {
         self.generation & CLOSED != 0
+    }
+
+    /// From now on its mail waits.
+    pub(super) fn begin_wait(&mut self) {
+        (self.state.waiting, self.state.ready) = (true, true);
+    }
+
+    /// Its mail waits no longer. True if there is some.
+    pub(super) fn end_wait(&mut self) -> bool {
+        let ready = self.mailbox.len() > 0;
+        (self.state.waiting, self.state.ready) = (false, ready);
+        ready
     }
 }
 
@@ -212,8 +228,11 @@ impl Local {
         self.free.append(&mut self.vacated);
     }
 
-    /// What still waits is for nobody. Its senders are told.
+    /// What still waits is for nobody. Its senders are told; futures are dropped.
     fn refuse_mail(&mut self, slot: u32) {
+        if self.slots[slot as usize].state.has_tasks {
+            self.drop_tasks(slot);
+        }
         let mut mailbox = std::mem::replace(&mut self.slots[slot as usize].mailbox, Mailbox::EMPTY);
         while let Some(envelope) = self.mail.pop(&mut mailbox) {
             self.turn_back(envelope, Refused::Gone);
