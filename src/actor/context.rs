@@ -1,9 +1,10 @@
 //! What a handler may do.
 
 use super::address::{ActorId, Address, SendError};
+use super::ask::{Answers, Ask, WITHIN};
 use super::cell::Extra;
 use super::local::Local;
-use super::{Actor, Handler};
+use super::{Actor, Handler, Sendable};
 use crate::shard::{ShardId, Time};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -72,7 +73,7 @@ impl<'a, A: Actor> Context<'a, A> {
     /// The message comes back: no room for it, or nobody there. For an actor on another shard only the way there is
     /// known at once; if its mailbox turns out to be full, or the actor gone, the message comes back by
     /// [`Actor::returned`].
-    pub fn send<B: Handler<M>, M: Send + 'static>(
+    pub fn send<B: Handler<M>, M: Sendable>(
         &mut self,
         to: Address<B>,
         message: M,
@@ -80,12 +81,22 @@ impl<'a, A: Actor> Context<'a, A> {
         self.local.send(to, message, Some(self.me))
     }
 
+    /// Asks `to` something: [`Ask::then`] says what is done with the answer. See [`Request`](super::Request) for an
+    /// example.
+    pub fn ask<B: Answers<M, How>, M: Sendable, How>(
+        &mut self,
+        to: Address<B>,
+        message: M,
+    ) -> Ask<'_, 'a, A, B, M, How> {
+        Ask { cx: self, to, message, within: WITHIN, how: PhantomData }
+    }
+
     /// Sends `message` when `delay` has passed, rounded up to a millisecond. If there is no room then, it is dropped
     /// and counted.
     ///
     /// # Errors
     /// The shard's timers are used up; the message comes back.
-    pub fn after<B: Handler<M>, M: Send + 'static>(
+    pub fn after<B: Handler<M>, M: Sendable>(
         &mut self,
         delay: Duration,
         to: Address<B>,

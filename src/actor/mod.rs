@@ -6,18 +6,20 @@
 //! - [`Actor`], [`Handler`]: what people write
 //! - [`Address`]: a number by which an actor is reached
 //! - [`Stopping`], [`Reason`]: how an actor ends
+//! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
-//! - `envelope`, `mailbox`: messages on their way and waiting
+//! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
-//! - [`Outside`]: for other threads; `outside`: how they get a shard's attention
+//! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
 //!
-//! Does not know: WebSocket, what a connection is. Supervision and asking come later.
+//! Does not know: WebSocket, what a connection is. Supervision comes later.
 //!
 //! A message comes from `shard` and leaves for `connection`, or for another actor.
 
 mod address;
+mod ask;
 pub(crate) mod cell;
 mod context;
 mod end;
@@ -27,14 +29,19 @@ mod handle;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
+mod pending;
+mod reply;
 mod stall;
 
 pub use address::{ActorId, Address, Refused, SendError};
+pub(crate) use ask::ASKS_MAX;
+pub use ask::{Answers, Ask, AskError, AtOnce, InTime};
 pub use context::{Context, TimerId};
 pub use end::{Reason, Stopping};
-pub use envelope::Returned;
+pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
-pub use handle::Outside;
+pub use handle::{Asked, Outside, OutsideAsk};
+pub use reply::{ReplyTo, Request};
 pub(crate) use stall::{Heartbeat, watch};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
@@ -85,6 +92,11 @@ pub trait Actor: Sized + 'static {
 }
 
 /// Handles messages of type `M`, to completion, with nothing else of this actor running meanwhile.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle `{M}`",
+    label = "there is no `Handler<{M}>` for `{Self}`",
+    note = "write `impl Handler<{M}> for {Self}`, with the `Reply` that an asker gets, or `()`"
+)]
 pub trait Handler<M>: Actor {
     /// The answer; `()` where there is nothing to say.
     type Reply: Send + 'static;
@@ -92,3 +104,32 @@ pub trait Handler<M>: Actor {
     /// A message has come.
     fn handle(&mut self, message: M, cx: &mut Context<'_, Self>) -> Self::Reply;
 }
+
+/// What may be sent: what owns all that it holds and may change threads, since an actor may live on another shard.
+/// Nobody implements this; it follows.
+///
+/// ```compile_fail,E0277
+/// use corewire::prelude::*;
+/// use std::rc::Rc;
+///
+/// struct Note(Rc<str>); // an `Arc<str>` could be sent
+/// struct Reader;
+/// impl Actor for Reader {}
+/// impl Handler<Note> for Reader {
+///     type Reply = ();
+///     fn handle(&mut self, _: Note, _: &mut Context<Self>) {}
+/// }
+/// fn tell(reader: Address<Reader>, note: Note, cx: &mut Context<Reader>) {
+///     let _ = cx.send(reader, note);
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to an actor",
+    label = "is not `Send`, or borrows something",
+    note = "an actor may live on another shard, and so on another thread: a message owns what it holds, and all of it \
+            is `Send`; use `Arc` for `Rc`, `Frozen` for `Shared`, an `Address` for what one actor keeps to itself"
+)]
+pub trait Sendable: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<M: Send + 'static> Sendable for M {}

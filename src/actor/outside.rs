@@ -4,8 +4,12 @@
 //! are decided under it, so that nothing is left in the box of a shard that has ended.
 
 use super::address::{ActorId, Refused};
+use super::ask::AskError;
 use super::envelope::Envelope;
+use super::local::Local;
+use super::reply::Asker;
 use crate::ring::flag::Flag;
+use crate::ring::parcel::Parcel;
 use crate::sync::Arc;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,6 +37,8 @@ struct Said {
     woken: Vec<u32>,
     is_woken: Vec<bool>,
     words: VecDeque<Word>,
+    /// Answers that were given where no shard is at hand; not more than questions that this shard was asked.
+    answers: Vec<Envelope>,
     closed: bool,
 }
 
@@ -40,6 +46,8 @@ struct Said {
 pub(crate) enum Word {
     /// A message for an actor of its.
     Mail(Envelope),
+    /// Something that only the shard itself can do.
+    Errand(Box<dyn FnOnce(&mut Local) + Send>),
 }
 
 /// What a shard has heard, in lists that are used again.
@@ -48,6 +56,7 @@ pub(crate) struct Heard {
     pub(crate) pokes: Vec<ActorId>,
     pub(crate) woken: Vec<u32>,
     pub(crate) words: Vec<Word>,
+    pub(crate) answers: Vec<Envelope>,
 }
 
 impl Calls {
@@ -117,6 +126,17 @@ impl Calls {
         Ok(())
     }
 
+    /// Answers a question that this shard was asked. After its end the answer is dropped: nobody waits any more.
+    pub(crate) fn answer(&self, asker: Asker, answer: Result<Parcel, AskError>) {
+        let mut said = self.said();
+        if said.closed {
+            return;
+        }
+        said.answers.push(Envelope::answer(asker, answer));
+        drop(said);
+        self.call();
+    }
+
     fn call(&self) {
         match &self.0.later {
             None => self.land(),
@@ -151,6 +171,7 @@ impl Calls {
         let said = &mut *self.said();
         std::mem::swap(&mut said.pokes, &mut heard.pokes);
         std::mem::swap(&mut said.woken, &mut heard.woken);
+        std::mem::swap(&mut said.answers, &mut heard.answers);
         for &task in &heard.woken {
             said.is_woken[task as usize] = false;
         }
@@ -172,7 +193,7 @@ impl Calls {
     }
 
     /// The shard has ended and hears nothing any more. Gives what was said in vain, to be dropped without the lock.
-    pub(crate) fn close(&self) -> VecDeque<Word> {
-        std::mem::replace(&mut *self.said(), Said { closed: true, ..Said::default() }).words
+    pub(crate) fn close(&self) -> impl Sized + use<> {
+        std::mem::replace(&mut *self.said(), Said { closed: true, ..Said::default() })
     }
 }

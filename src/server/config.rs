@@ -1,5 +1,6 @@
 //! Everything that has a limit, in one place.
 
+use crate::actor::ASKS_MAX;
 use crate::actor::local::Bounds;
 use crate::buf::PoolConfig;
 use crate::connection::Rules;
@@ -50,6 +51,8 @@ pub struct Config {
     pub tasks_max: u32,
     /// Messages and other words from other threads that wait for one shard.
     pub outside_slots: u32,
+    /// Questions of one shard's actors that wait for their answers; at most 1,048,576.
+    pub asks_max: u32,
     /// What each connection may do.
     pub rules: Rules,
     /// Bytes of one shard that wait to be sent, or to be read, or are part of a message that is not complete.
@@ -84,6 +87,7 @@ impl Default for Config {
             timers_max: 65_536,
             tasks_max: 65_536,
             outside_slots: 4096,
+            asks_max: 65_536,
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
@@ -111,6 +115,7 @@ impl Config {
             mail_slots: self.mail_slots,
             timers_max: self.timers_max,
             tasks_max: self.tasks_max,
+            asks_max: self.asks_max,
         }
     }
 
@@ -154,6 +159,7 @@ impl Config {
                 * self.lane_slots.next_power_of_two() as u64
                 * ENVELOPE_BYTES,
             mail_bytes: shards * u64::from(self.mail_slots) * ENVELOPE_BYTES,
+            ask_bytes: shards * u64::from(self.asks_max) * ASK_BYTES,
             connections: self.connections_max.into(),
         }
     }
@@ -191,6 +197,9 @@ impl Config {
                 "mailbox_slots, mail_slots, lane_slots: none may be 0, or no message would arrive".into()
             );
         }
+        if self.asks_max > ASKS_MAX {
+            return Err(format!("asks_max of {}: at most {ASKS_MAX}", self.asks_max));
+        }
         if rules.send_queue_bytes_max < 4096 {
             return Err(format!(
                 "send_queue_bytes_max of {}: below 4096, little more than one answer fits",
@@ -219,6 +228,7 @@ pub(crate) struct Sum {
     outbound_bytes: u64,
     lane_bytes: u64,
     mail_bytes: u64,
+    ask_bytes: u64,
     connections: u64,
 }
 
@@ -227,13 +237,15 @@ impl fmt::Display for Sum {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         write!(
             f,
-            "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail",
+            "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail, \
+             {} MiB of questions",
             self.shards,
             self.connections,
             mib(self.receive_bytes),
             mib(self.outbound_bytes),
             mib(self.lane_bytes),
-            mib(self.mail_bytes)
+            mib(self.mail_bytes),
+            mib(self.ask_bytes)
         )
     }
 }
@@ -247,4 +259,6 @@ const TIME_MIN: Duration = Duration::from_millis(1);
 const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
 /// An envelope in a lane or a mailbox, with what links it.
 const ENVELOPE_BYTES: u64 = 144;
+/// A question that waits, and its answer on the way.
+const ASK_BYTES: u64 = 64 + ENVELOPE_BYTES;
 const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);

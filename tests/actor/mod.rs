@@ -1,5 +1,6 @@
 //! What actors may rely on, where nothing goes wrong; `tests/sim` has the other worlds.
 
+mod ask;
 mod life;
 
 use corewire::prelude::*;
@@ -38,8 +39,16 @@ impl Session for Host {
 
 /// A world in which a session has done `begin`, and 100 ms have passed since.
 pub(crate) fn world_after(begin: impl FnOnce(&mut Context<Host>) + Send + 'static) -> World {
+    world_with(|_| (), begin)
+}
+
+/// The same, in a world that is configured so.
+pub(crate) fn world_with(
+    change: impl FnOnce(&mut Config),
+    begin: impl FnOnce(&mut Context<Host>) + Send + 'static,
+) -> World {
     let begin: Mutex<Option<Begin>> = Mutex::new(Some(Box::new(begin)));
-    let mut world = World::new(1).at("/", move |_: &Upgrade| {
+    let mut world = World::new(1).configure(change).at("/", move |_: &Upgrade| {
         Ok(Host(Some(begin.lock().expect("nobody panics with it").take().expect("there is one client"))))
     });
     world.client(Client::at("/"));

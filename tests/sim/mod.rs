@@ -1,6 +1,7 @@
 //! The whole server in made-up worlds.
 
 mod actors;
+mod asks;
 mod echo;
 mod futures;
 mod planted;

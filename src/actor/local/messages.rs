@@ -1,36 +1,48 @@
 //! Messages on this shard: sent, taken from lanes, handled, sent back.
 
 use super::Local;
-use crate::actor::Handler;
+use super::tasks::Held;
 use crate::actor::address::{ActorId, Address, Refused, SendError};
-use crate::actor::envelope::{Envelope, Returned, What, delivery};
+use crate::actor::ask::AskError;
+use crate::actor::cell::Next;
+use crate::actor::envelope::{Envelope, Returned, What};
 use crate::actor::handle::Outside;
 use crate::actor::outside::{Calls, Word};
+use crate::actor::reply::Asker;
+use crate::actor::{Answers, AtOnce, Handler, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
+use crate::shard::ShardId;
 
 impl Local {
-    pub(crate) fn send<A: Handler<M>, M: Send + 'static>(
+    pub(crate) fn send<A: Handler<M>, M: Sendable>(
         &mut self,
         to: Address<A>,
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        let to = to.id;
+        self.post(to.id, What::Message(<A as Answers<M, AtOnce>>::DELIVERY), message, from)
+    }
+
+    /// Puts a message into a mailbox of this shard, or into the lane to another.
+    pub(super) fn post<M: Sendable>(
+        &mut self,
+        to: ActorId,
+        what: What,
+        message: M,
+        from: Option<ActorId>,
+    ) -> Result<(), SendError<M>> {
         if to.shard == self.me {
-            if let Err(refused) = self.has_room(to) {
-                return Err(match refused {
-                    Refused::Full => SendError::Full(message),
-                    Refused::Gone => SendError::Gone(message),
-                });
-            }
-            let envelope =
-                Envelope { to, from, what: What::Message(delivery::<A, M>()), parcel: Parcel::new(message) };
-            self.enqueue(envelope);
-            return Ok(());
+            return match self.has_room(to) {
+                Ok(()) => {
+                    self.enqueue(Envelope { to, from, what, parcel: Parcel::new(message) });
+                    Ok(())
+                }
+                Err(Refused::Full) => Err(SendError::Full(message)),
+                Err(Refused::Gone) => Err(SendError::Gone(message)),
+            };
         }
-        let envelope =
-            Envelope { to, from, what: What::Message(delivery::<A, M>()), parcel: Parcel::new(message) };
+        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
         self.mesh.send(to.shard, envelope).map_err(|error| {
             let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
             match error {
@@ -86,66 +98,88 @@ impl Local {
                 }
             }
         });
-        let mut back = Vec::new();
-        mesh.drain_back(|_, envelope| back.push(envelope));
+        let Self { mesh, home, .. } = self;
+        mesh.drain_back(|_, envelope| home.push_back(envelope));
         for (envelope, reason) in refused {
             self.turn_back(envelope, reason);
-        }
-        for envelope in back {
-            self.take_back(envelope);
         }
         self.return_mail();
     }
 
-    /// Notes that an envelope goes back to its sender. Not at once: the sender may be running, or the way back full.
-    pub(super) fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
+    /// An envelope goes back to its sender, who is told why.
+    pub(super) fn turn_back(&mut self, mut envelope: Envelope, reason: Refused) {
         self.counters.refused += 1;
-        if envelope.from.is_some() {
-            self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope });
+        if envelope.turn_back(reason) { self.send_home(envelope) } else { self.discard(envelope) }
+    }
+
+    /// Sends on what goes back to its sender, or answers one. Nobody is run here: who is concerned may be running.
+    pub(super) fn send_home(&mut self, envelope: Envelope) {
+        let Some(home) = envelope.home() else { return self.discard(envelope) };
+        if home.shard == self.me {
+            self.home.push_back(envelope);
+        } else if self.returns.is_empty() {
+            self.put_on_way_back(home.shard, envelope);
         } else {
-            self.discard(envelope);
+            self.returns.push_back(envelope);
         }
     }
 
-    /// Sends back what goes back. What finds the way full waits here, and since nothing is taken from a lane whose way
-    /// back is full, no more waits than mailboxes held.
+    /// What finds the way back full waits here. Nothing is taken from a lane whose way back is full, so there are no more
+    /// than messages that mailboxes held and questions that were asked.
+    fn put_on_way_back(&mut self, shard: ShardId, envelope: Envelope) {
+        match self.mesh.send_back(shard, envelope) {
+            Ok(()) => {}
+            Err(PushError::Full(envelope)) => self.returns.push_back(envelope),
+            Err(gone) => self.discard(gone),
+        }
+    }
+
     fn return_mail(&mut self) {
         for _ in 0..self.returns.len() {
             let Some(envelope) = self.returns.pop_front() else { return };
-            match envelope.from {
-                Some(sender) if sender.shard != self.me => {
-                    match self.mesh.send_back(sender.shard, envelope) {
-                        Ok(()) => {}
-                        Err(PushError::Full(envelope)) => self.returns.push_back(envelope),
-                        Err(gone) => self.discard(gone),
-                    }
-                }
-                _ => self.take_back(envelope),
+            if let Some(home) = envelope.home() {
+                self.put_on_way_back(home.shard, envelope);
             }
         }
     }
 
-    pub(super) fn take_back(&mut self, envelope: Envelope) {
-        let (Some(sender), What::Returned(reason)) = (envelope.from, envelope.what) else { return };
-        let is_there = self.lives(sender);
-        if is_there && self.is_waiting(sender) {
-            return self.hold_returned(sender, envelope);
-        }
-        self.counters.returned += 1;
-        if is_there {
-            let returned = Returned::new(envelope.to, reason, envelope.parcel);
-            self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
-        } else {
-            self.discard(envelope);
+    /// Something has come back to an actor of this shard.
+    fn take_back(&mut self, envelope: Envelope) {
+        let Envelope { to, from, what, parcel } = envelope;
+        match what {
+            What::Answer(ask) => self.answered(Asker { who: to, ask }, Ok(parcel)),
+            What::NoAnswer(ask, why) => {
+                self.discard(parcel);
+                self.answered(Asker { who: to, ask }, Err(why));
+            }
+            What::Returned(reason) => {
+                self.counters.returned += 1;
+                match from.filter(|&sender| self.lives(sender)) {
+                    Some(sender) if self.is_waiting(sender) => {
+                        self.hold(sender, Held::Returned(Returned::new(to, reason, parcel)));
+                    }
+                    Some(sender) => {
+                        let returned = Returned::new(to, reason, parcel);
+                        self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
+                    }
+                    None => self.discard(parcel),
+                }
+            }
+            What::Message(_) | What::Ask(..) | What::Shard => unreachable!("only what has a home comes back"),
         }
     }
 
-    /// Lets actors handle what waits for them, at most `max` messages, a few from each in turn.
+    /// Lets actors handle what waits for them, at most `max` messages: first what came back, then a few from each in
+    /// turn.
     pub(crate) fn deliver(&mut self, max: usize) {
         let mut left = max;
-        while left > 0
-            && let Some(slot) = self.ready.pop_front()
-        {
+        while left > 0 {
+            if let Some(envelope) = self.home.pop_front() {
+                left -= 1;
+                self.take_back(envelope);
+                continue;
+            }
+            let Some(slot) = self.ready.pop_front() else { return };
             let state = &mut self.slots[slot as usize].state;
             if state.waiting {
                 continue; // it is here from before
@@ -159,8 +193,15 @@ impl Local {
                 let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
                 left -= 1;
                 self.counters.handled += 1;
-                if let What::Message(delivery) = envelope.what {
-                    self.run(slot, |cell, local, me| (delivery.deliver)(cell, envelope.parcel, local, me));
+                let (What::Message(delivery) | What::Ask(delivery, _)) = envelope.what else { continue };
+                let asker = envelope.asker();
+                let ran = self.try_run(slot, |cell, local, me| {
+                    (delivery.deliver)(cell, envelope.parcel, asker, local, me)
+                });
+                if ran.is_err()
+                    && let Some(asker) = asker.filter(|_| !delivery.passes_duty)
+                {
+                    self.answer(asker, Err(AskError::Crashed));
                 }
             }
             let entry = &mut self.slots[slot as usize];
@@ -178,6 +219,7 @@ impl Local {
     pub(crate) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
+            || !self.home.is_empty()
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.awaits_sent
@@ -210,12 +252,19 @@ impl Local {
         for task in heard.woken.drain(..) {
             self.task_woken(task);
         }
+        for answer in heard.answers.drain(..) {
+            self.send_home(answer);
+        }
         for word in heard.words.drain(..) {
             match word {
                 Word::Mail(envelope) => match self.has_room(envelope.to) {
                     Ok(()) => self.enqueue(envelope),
                     Err(refused) => self.turn_back(envelope, refused),
                 },
+                Word::Errand(run) => self.run_nobody(|_, local, _| {
+                    run(local);
+                    Next::Stay
+                }),
             }
         }
         self.heard = heard;
@@ -235,9 +284,10 @@ impl Local {
         self.mesh.drain_back(|_, envelope| left.push(envelope));
         self.mesh.drain(usize::MAX, |_, envelope| left.push(envelope));
         self.discard(left);
-        for envelope in std::mem::take(&mut self.returns) {
+        for envelope in std::mem::take(&mut self.returns).into_iter().chain(std::mem::take(&mut self.home)) {
             self.discard(envelope);
         }
+        self.forget_asks();
         for parcel in std::mem::take(&mut self.shard_mail) {
             self.discard(parcel);
         }

@@ -2,27 +2,32 @@
 //!
 //! - here: what there is of everything, and how much
 //! - `slots`: who is in them, and how they are run
-//! - `messages`: between actors, here and on other shards
+//! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
+mod asks;
 mod messages;
 mod slots;
 mod sockets;
 mod tasks;
 mod timers;
 
+use super::ActorId;
+use super::ask::AskId;
 use super::context::TimerId;
 use super::envelope::Envelope;
 use super::handle::Outside;
 use super::mailbox::MailStore;
 use super::outside::{Calls, Heard};
+use super::pending::Asks;
 use super::stall::Heartbeat;
 use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time, Wheel};
 use crate::sync::Arc;
+pub(crate) use asks::outsider;
 use slots::Slot;
 use std::collections::VecDeque;
 use tasks::Tasks;
@@ -40,6 +45,8 @@ pub(crate) struct Bounds {
     pub(crate) timers_max: u32,
     /// Futures of actors.
     pub(crate) tasks_max: u32,
+    /// Questions that wait for an answer.
+    pub(crate) asks_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -56,6 +63,9 @@ pub(crate) struct Counters {
     pub(crate) bytes_out: u64,
     pub(crate) slow_closed: u64,
     pub(crate) wakes_lost: u64,
+    pub(crate) asks: u64,
+    pub(crate) asks_failed: u64,
+    pub(crate) answers_late: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -81,8 +91,12 @@ pub(crate) struct Local {
     ready: VecDeque<u32>,
     /// Slots that may have something to send.
     dirty: Vec<u32>,
-    /// What could not be delivered and goes back.
+    /// Came back to actors of this shard, and answers to them: before all other mail.
+    home: VecDeque<Envelope>,
+    /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
+    asks: Asks,
+    expired_asks: Vec<(AskId, ActorId)>,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
     wheel: Wheel<Due>,
@@ -155,10 +169,12 @@ impl Local {
             actors_made: 0,
             connections: 0,
             mail: MailStore::new(bounds.mail_slots),
-            bounds,
             ready: VecDeque::new(),
             dirty: Vec::new(),
+            home: VecDeque::new(),
             returns: VecDeque::new(),
+            asks: Asks::new(bounds.asks_max),
+            expired_asks: Vec::new(),
             shard_mail: VecDeque::new(),
             wheel: Wheel::new(),
             due: Vec::new(),
@@ -171,6 +187,7 @@ impl Local {
             outside,
             heard: Heard::default(),
             tasks: Tasks::default(),
+            bounds,
             kinds: Vec::new(),
             cancelled: 0,
             leaving: false,

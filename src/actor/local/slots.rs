@@ -1,6 +1,7 @@
 //! Slots: who is in them, and how they are run.
 
 use super::Local;
+use super::asks::outsider;
 use crate::actor::address::{ActorId, Address, Refused, SendError};
 use crate::actor::cell::{Cell, Next, Plain};
 use crate::actor::mailbox::Mailbox;
@@ -36,6 +37,9 @@ pub(super) struct SlotState {
     /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
     pub(super) waiting: bool,
 }
+
+/// A handler did. It has been said in the log.
+pub(crate) struct Panicked;
 
 impl Slot {
     /// Whether it takes mail for `id`.
@@ -141,16 +145,28 @@ impl Local {
     }
 
     /// Runs `f` on the cell in a slot, contains its panics, and does what it asks for after.
-    pub(crate) fn run(&mut self, slot: u32, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
+    ///
+    /// # Errors
+    /// It panicked.
+    pub(crate) fn try_run(
+        &mut self,
+        slot: u32,
+        f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next,
+    ) -> Result<(), Panicked> {
         let entry = &mut self.slots[slot as usize];
-        let Some(mut cell) = entry.cell.take() else { return };
+        let Some(mut cell) = entry.cell.take() else { return Ok(()) };
         let generation = entry.generation().expect("a slot with a cell has a generation");
         let me = ActorId { generation, slot, shard: self.me };
         self.heartbeat.run(entry.kind);
-        let next = self.contained(&mut cell, me, f).unwrap_or_else(|()| {
-            // Its own state may be half changed, but what a connection is made of is ours and whole.
-            self.contained(&mut cell, me, |cell, local, me| cell.crashed(local, me)).unwrap_or(Next::Stop)
-        });
+        let ran = self.contained(&mut cell, me, f);
+        let (next, result) = match ran {
+            Ok(next) => (next, Ok(())),
+            Err(Panicked) => {
+                // Its own state may be half changed, but what a connection is made of is ours and whole.
+                let next = self.contained(&mut cell, me, |cell, local, me| cell.crashed(local, me));
+                (next.unwrap_or(Next::Stop), Err(Panicked))
+            }
+        };
         self.heartbeat.rest();
         match next {
             Next::Stay => self.slots[slot as usize].cell = Some(cell),
@@ -173,6 +189,20 @@ impl Local {
             }
             Next::Stop => self.vacate(slot, cell),
         }
+        result
+    }
+
+    /// As [`Self::try_run`], for whom it is all the same.
+    pub(crate) fn run(&mut self, slot: u32, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
+        let _ = self.try_run(slot, f);
+    }
+
+    /// Runs `f`, which has no use for an actor, and contains its panics.
+    pub(super) fn run_nobody(&mut self, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
+        struct Nobody;
+        impl Actor for Nobody {}
+        let mut nobody: Box<dyn Cell> = Box::new(Plain::new(Nobody)); // of no bytes, so it is nowhere
+        let _ = self.contained(&mut nobody, outsider(self.me), f);
     }
 
     /// Ends an actor that wanted to handle what it had accepted, and now has.
@@ -199,7 +229,7 @@ impl Local {
         cell: &mut Box<dyn Cell>,
         me: ActorId,
         f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next,
-    ) -> Result<Next, ()> {
+    ) -> Result<Next, Panicked> {
         // Unwind-safe: of what `f` touches, the cell is not run again but to crash, and `Local`'s own methods do not
         // call anything of the user's in the middle of a change.
         catch_unwind(AssertUnwindSafe(|| f(&mut **cell, self, me))).map_err(|panic| {
@@ -207,6 +237,7 @@ impl Local {
             let what = panic.downcast_ref::<&str>().copied();
             let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
             tracing::error!(actor = ?me, kind = cell.type_name(), panic = what, "an actor panicked; it alone ends");
+            Panicked
         })
     }
 

@@ -2,9 +2,11 @@
 
 use super::Local;
 use crate::actor::address::ActorId;
-use crate::actor::envelope::Envelope;
+use crate::actor::ask::{AskError, Callback};
+use crate::actor::envelope::Returned;
 use crate::actor::futures::{Step, Task, TaskId, TasksFull};
 use crate::actor::outside::Calls;
+use crate::ring::parcel::Parcel;
 use crate::sync::Arc;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -42,10 +44,18 @@ struct Entry {
 struct Waiting {
     /// How many tasks it waits for.
     left: u32,
-    /// Messages of its own that came back.
-    returned: VecDeque<Envelope>,
+    /// What has come for it, past its mailbox.
+    held: VecDeque<Held>,
     /// Its other tasks that were woken.
     tasks: Vec<u32>,
+}
+
+/// What has come for an actor that waits, past its mailbox.
+pub(super) enum Held {
+    /// A message of its own came back.
+    Returned(Returned),
+    /// A question of its own was answered, or will not be.
+    Answer(Callback, Result<Parcel, AskError>),
 }
 
 /// By which a future says that it can go on.
@@ -191,7 +201,7 @@ impl Local {
         }
         if let Some(waiting) = self.tasks.waiting.remove(&slot) {
             self.slots[slot as usize].end_wait();
-            self.discard(waiting.returned);
+            self.discard(waiting.held);
         }
         self.slots[slot as usize].state.has_tasks = false;
     }
@@ -201,9 +211,9 @@ impl Local {
         self.slots[id.slot as usize].state.waiting
     }
 
-    /// Keeps what came back to an actor that waits, until it has.
-    pub(super) fn hold_returned(&mut self, owner: ActorId, envelope: Envelope) {
-        self.tasks.waiting.entry(owner.slot).or_default().returned.push_back(envelope);
+    /// Keeps what has come for an actor that waits, until it has.
+    pub(super) fn hold(&mut self, owner: ActorId, what: Held) {
+        self.tasks.waiting.entry(owner.slot).or_default().held.push_back(what);
     }
 
     fn has_waited(&mut self, owner: ActorId) {
@@ -213,7 +223,7 @@ impl Local {
         if waiting.left > 0 {
             return;
         }
-        let Waiting { returned, tasks, .. } = self.tasks.waiting.remove(&slot).unwrap_or_default();
+        let Waiting { held, tasks, .. } = self.tasks.waiting.remove(&slot).unwrap_or_default();
         let entry = &mut self.slots[slot as usize];
         if entry.end_wait() {
             self.ready.push_back(slot);
@@ -222,8 +232,19 @@ impl Local {
             self.tasks.entries[index as usize].queued = false;
             self.tasks.make_ready(index);
         }
-        for envelope in returned {
-            self.take_back(envelope); // it may wait again, and then these do
+        for what in held {
+            if self.lives(owner) && self.is_waiting(owner) {
+                self.hold(owner, what); // it waits again
+                continue;
+            }
+            match what {
+                Held::Returned(returned) => {
+                    self.run(slot, |cell, local, me| cell.returned(returned, local, me))
+                }
+                Held::Answer(callback, answer) => {
+                    self.run(slot, |cell, local, me| callback(cell, answer, local, me));
+                }
+            }
         }
         if self.lives(owner) && !self.is_waiting(owner) {
             self.run(slot, |cell, local, me| cell.go_on(local, me));

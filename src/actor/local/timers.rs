@@ -1,16 +1,16 @@
 //! What is due on this shard: messages to be sent later, and cells' own ticks.
 
 use super::{Due, Local, Timer};
-use crate::actor::Handler;
 use crate::actor::address::{ActorId, Address, SendError};
 use crate::actor::context::TimerId;
-use crate::actor::envelope::{Envelope, What, delivery};
+use crate::actor::envelope::{Envelope, What};
+use crate::actor::{Answers, AtOnce, Handler, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::shard::Time;
 use std::time::Duration;
 
 impl Local {
-    pub(crate) fn after<A: Handler<M>, M: Send + 'static>(
+    pub(crate) fn after<A: Handler<M>, M: Sendable>(
         &mut self,
         delay: Duration,
         to: Address<A>,
@@ -29,7 +29,7 @@ impl Local {
         timer.envelope = Some(Envelope {
             to: to.id,
             from: Some(from),
-            what: What::Message(delivery::<A, M>()),
+            what: What::Message(<A as Answers<M, AtOnce>>::DELIVERY),
             parcel: Parcel::new(message),
         });
         let id = TimerId { index, generation: timer.generation };
@@ -73,7 +73,7 @@ impl Local {
     }
 
     pub(crate) fn next_timer(&self) -> Option<Time> {
-        self.wheel.next()
+        [self.wheel.next(), self.asks.next()].into_iter().flatten().min()
     }
 
     /// Fires what is due.
@@ -105,6 +105,7 @@ impl Local {
             }
         }
         self.due = due;
+        self.expire_asks();
     }
 }
 
