@@ -12,7 +12,7 @@ use std::io;
 /// that is inside is compiled for its type.
 pub(crate) trait Cell {
     /// The actor, and what its context lends it besides: a connection, for a session.
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any);
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra);
 
     /// The actor's type, for people.
     fn type_name(&self) -> &'static str;
@@ -58,6 +58,11 @@ pub(crate) trait Cell {
         Next::Stay
     }
 
+    /// It has waited for what it asked to wait for.
+    fn go_on(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
     /// What it has to send, if it can be sent now.
     fn take_outgoing(&mut self) -> Option<(SocketId, Box<Outgoing>)> {
         None
@@ -93,6 +98,15 @@ pub(crate) trait Cell {
         false
     }
 }
+
+/// What a kind of actor has besides itself.
+pub(crate) trait Extra: Any {
+    /// Its actor waits: until [`Cell::go_on`], nothing must be handled.
+    fn wait(&mut self, _: &mut Local) {}
+}
+
+/// Most have nothing.
+impl Extra for () {}
 
 /// What becomes of a cell after it ran.
 pub(crate) enum Next {
@@ -135,7 +149,7 @@ impl<A: Actor> Plain<A> {
 }
 
 impl<A: Actor> Cell for Plain<A> {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
         (&mut self.actor, &mut self.nothing)
     }
 

@@ -1,10 +1,10 @@
 //! An open connection in its slot: the session, and the link under it.
 
 use super::farewell::Farewell;
-use super::link::{Link, Payload};
+use super::link::{Link, Payload, Waiting};
 use super::session::{Close, CloseReason, ClosedBy, Session};
 use super::{Message, Planted};
-use crate::actor::cell::{Cell, Next};
+use crate::actor::cell::{Cell, Extra, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{Local, Request};
 use crate::actor::{ActorId, Context};
@@ -389,7 +389,7 @@ impl<S: Session> Connection<S> {
 }
 
 impl<S: Session> Cell for Connection<S> {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
         (&mut self.session, &mut self.link)
     }
 
@@ -474,7 +474,7 @@ impl<S: Session> Cell for Connection<S> {
             }
             return self.reset("the client did not answer our close", local, me);
         }
-        if self.link.state.paused {
+        if self.link.wants_nothing() {
             self.link.heard(local.now()); // a session that wants to hear nothing hears no pongs either
         }
         let idle_ms = self.link.rules.idle_timeout.as_millis() as u32;
@@ -517,9 +517,21 @@ impl<S: Session> Cell for Connection<S> {
         }
         local.put_outgoing(outgoing);
         let read = self.read_held(local, me);
-        if read.is_ok() && !self.link.state.closing {
+        if self.link.state.waiting != Waiting::No {
+            self.link.state.waiting = Waiting::AndDrained;
+        } else if read.is_ok() && !self.link.state.closing {
             self.call(local, me, S::drained);
         }
+        self.next(read, local, me)
+    }
+
+    fn go_on(&mut self, local: &mut Local, me: ActorId) -> Next {
+        let waited = std::mem::take(&mut self.link.state.waiting);
+        self.link.heard(local.now()); // its silence counts from now on
+        if waited == Waiting::AndDrained && !self.link.state.closing {
+            self.call(local, me, S::drained);
+        }
+        let read = self.read_held(local, me);
         self.next(read, local, me)
     }
 

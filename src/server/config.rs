@@ -49,6 +49,10 @@ pub struct Config {
     pub lane_slots: usize,
     /// Timers with a message, of one shard.
     pub timers_max: u32,
+    /// Futures and streams that actors of one shard have begun.
+    pub tasks_max: u32,
+    /// Messages and other words from other threads that wait for one shard.
+    pub outside_slots: u32,
     /// Questions of one shard's actors that wait for their answers; at most 1,048,576.
     pub asks_max: u32,
     /// What each connection may do.
@@ -87,6 +91,8 @@ impl Default for Config {
             mail_slots: 65_536,
             lane_slots: 1024,
             timers_max: 65_536,
+            tasks_max: 65_536,
+            outside_slots: 4096,
             asks_max: 65_536,
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
@@ -115,6 +121,7 @@ impl Config {
             mailbox_slots: self.mailbox_slots,
             mail_slots: self.mail_slots,
             timers_max: self.timers_max,
+            tasks_max: self.tasks_max,
             asks_max: self.asks_max,
         }
     }

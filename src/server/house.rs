@@ -221,7 +221,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn lanes(&mut self, max: usize) {
         self.local.lanes(max);
-        self.local.hear_outside();
+        self.local.hear_outside(max);
         while let Some(parcel) = self.local.shard_mail.pop_front() {
             let arrival = parcel.downcast::<Arrival<S>>().expect("shards send each other arrivals only");
             self.arrive(arrival);
@@ -246,6 +246,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn mail(&mut self, max: usize) {
         self.local.deliver(max);
+        self.local.poll_tasks(max);
     }
 
     fn timers(&mut self) {
@@ -308,9 +309,11 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn arm(&mut self) -> bool {
         self.local.mesh.arm();
+        self.local.calls().arm();
         let something = self.local.mesh.has_mail() || <Self as Tenants<D>>::is_busy(self);
         if something {
             self.local.mesh.disarm();
+            self.local.calls().disarm();
         } else {
             self.local.heartbeat.set_sleeping(true);
         }
@@ -318,8 +321,10 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     }
 
     fn disarm(&mut self, unrung: bool) {
-        let unrung = self.local.mesh.disarm() && unrung;
-        let lost = unrung && (self.local.mesh.has_mail() || self.local.outside().is_set());
+        let (lanes_unrung, outside_unrung) = (self.local.mesh.disarm(), self.local.calls().disarm());
+        let lost = unrung
+            && (lanes_unrung && self.local.mesh.has_mail()
+                || outside_unrung && self.local.calls().is_raised());
         self.local.counters.wakes_lost += u64::from(lost);
         self.local.heartbeat.set_sleeping(false);
     }

@@ -1,7 +1,7 @@
 //! The made-up network: connections as two pipes each, listening sockets, doorbells, and one source of chance.
 
 use super::fault::{Fault, Faults};
-use crate::shard::Time;
+use crate::shard::{ShardId, Time};
 use crate::sync::Arc;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,6 +50,8 @@ pub(super) struct Net {
     pub(super) doors: Vec<Door>,
     /// Whose doorbell was rung and not heard yet.
     pub(super) bells: Vec<bool>,
+    /// When what other threads said to a shard is there to be heard.
+    pub(super) said: Vec<Option<Time>>,
     /// What was dealt so far, by [`Fault`].
     pub(super) dealt: [u64; Fault::ALL.len()],
 }
@@ -125,8 +127,21 @@ impl Net {
             connections: Vec::new(),
             doors: (0..shards).map(|_| Door { open: true, queue: VecDeque::new() }).collect(),
             bells: vec![false; usize::from(shards)],
+            said: vec![None; usize::from(shards)],
             dealt: [0; Fault::ALL.len()],
         }
+    }
+
+    /// Another thread says something to `shard`, which hears it sooner or later.
+    pub(super) fn say(&mut self, shard: ShardId) {
+        let due = self.now + self.delay();
+        let said = &mut self.said[usize::from(shard.0)];
+        *said = Some(said.map_or(due, |before| before.min(due)));
+    }
+
+    fn delay(&mut self) -> Duration {
+        let late = self.deals(Fault::Delay);
+        if late { Duration::from_micros(self.rng.u64(1..40_000)) } else { Duration::ZERO }
     }
 
     /// Whether `fault` happens now.
@@ -219,12 +234,7 @@ impl Net {
     }
 
     fn put(&mut self, id: usize, way: Way, what: What) {
-        let delay = if self.deals(Fault::Delay) {
-            Duration::from_micros(self.rng.u64(1..40_000))
-        } else {
-            Duration::ZERO
-        };
-        let due = self.now + delay;
+        let due = self.now + self.delay();
         let pipe = self.pipe(id, way);
         if let What::Bytes(bytes) = &what {
             pipe.flight_bytes += bytes.len();

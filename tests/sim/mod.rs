@@ -3,6 +3,7 @@
 mod actors;
 mod asks;
 mod echo;
+mod futures;
 mod planted;
 mod sessions;
 

@@ -3,6 +3,7 @@
 //! - here: what there is of everything, and how much
 //! - `slots`: who is in them, and how they are run
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
+//! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
@@ -10,14 +11,15 @@ mod asks;
 mod messages;
 mod slots;
 mod sockets;
+mod tasks;
 mod timers;
 
 use super::ActorId;
 use super::ask::AskId;
 use super::envelope::Envelope;
-use super::late::Late;
+use super::handle::Outside;
 use super::mailbox::MailStore;
-use super::outside::Outside;
+use super::outside::{Calls, Heard};
 use super::pending::Asks;
 use super::stall::Heartbeat;
 use crate::buf::Pool;
@@ -25,8 +27,10 @@ use crate::ring::parcel::Parcel;
 use crate::shard::wheel::{ALARM_BYTES, Wheel};
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
+pub(crate) use asks::outsider;
 use slots::Slot;
 use std::collections::VecDeque;
+use tasks::Tasks;
 
 /// How many of everything a shard holds.
 #[derive(Debug, Clone)]
@@ -39,6 +43,8 @@ pub(crate) struct Bounds {
     pub(crate) mail_slots: u32,
     /// Timers that carry a message.
     pub(crate) timers_max: u32,
+    /// Futures of actors.
+    pub(crate) tasks_max: u32,
     /// Questions that wait for an answer.
     pub(crate) asks_max: u32,
 }
@@ -91,7 +97,6 @@ pub(crate) struct Local {
     returns: VecDeque<Envelope>,
     asks: Asks,
     expired_asks: Vec<(AskId, ActorId)>,
-    late: Late,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
     /// Of cells, by slot.
@@ -108,7 +113,10 @@ pub(crate) struct Local {
     memory_short: bool,
     /// A send of this turn has an owner who goes on when it is done.
     awaits_sent: bool,
+    calls: Calls,
     outside: Outside,
+    heard: Heard,
+    tasks: Tasks,
     /// Actor types and their numbers, so that the heartbeat's lock is taken once a type.
     kinds: Vec<(&'static str, u16)>,
     /// The shard is ending: no new actors.
@@ -142,6 +150,7 @@ impl Local {
         outside: Outside,
         bounds: Bounds,
     ) -> Self {
+        let calls = outside.calls(mesh.me()).clone();
         Self {
             me: mesh.me(),
             now: Time::ZERO,
@@ -162,7 +171,6 @@ impl Local {
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
             expired_asks: Vec::new(),
-            late: Late::new(outside.clone()),
             shard_mail: VecDeque::new(),
             ticks: Wheel::new(),
             timer_wheel: Wheel::new(),
@@ -171,7 +179,10 @@ impl Local {
             spare_outgoing: Vec::new(),
             memory_short: false,
             awaits_sent: false,
+            calls,
             outside,
+            heard: Heard::default(),
+            tasks: Tasks::default(),
             bounds,
             kinds: Vec::new(),
             leaving: false,

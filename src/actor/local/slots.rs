@@ -1,6 +1,7 @@
 //! Slots: who is in them, and how they are run.
 
 use super::Local;
+use super::asks::outsider;
 use crate::actor::address::{ActorId, Address, Refused, SendError};
 use crate::actor::cell::{Cell, Next, Plain};
 use crate::actor::mailbox::Mailbox;
@@ -31,6 +32,10 @@ pub(super) struct SlotState {
     pub(super) wants_sent: bool,
     /// Closed because its server ends.
     shutdown: bool,
+    /// Has begun futures.
+    pub(super) has_tasks: bool,
+    /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
+    pub(super) waiting: bool,
 }
 
 /// A handler did. It has been said in the log.
@@ -55,6 +60,18 @@ impl Slot {
 
     pub(super) fn is_closed(&self) -> bool {
         self.generation & CLOSED != 0
+    }
+
+    /// From now on its mail waits.
+    pub(super) fn begin_wait(&mut self) {
+        (self.state.waiting, self.state.ready) = (true, true);
+    }
+
+    /// Its mail waits no longer. True if there is some.
+    pub(super) fn end_wait(&mut self) -> bool {
+        let ready = self.mailbox.len() > 0;
+        (self.state.waiting, self.state.ready) = (false, ready);
+        ready
     }
 }
 
@@ -176,6 +193,14 @@ impl Local {
         let _ = self.try_run(slot, f);
     }
 
+    /// Runs `f`, which has no use for an actor, and contains its panics.
+    pub(super) fn run_nobody(&mut self, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
+        struct Nobody;
+        impl Actor for Nobody {}
+        let mut nobody: Box<dyn Cell> = Box::new(Plain::new(Nobody)); // of no bytes, so it is nowhere
+        let _ = self.contained(&mut nobody, outsider(self.me), f);
+    }
+
     /// Ends an actor that wanted to handle what it had accepted, and now has.
     pub(super) fn end_if_done(&mut self, slot: u32) {
         let entry = &self.slots[slot as usize];
@@ -231,8 +256,11 @@ impl Local {
         self.free.append(&mut self.vacated);
     }
 
-    /// What still waits is for nobody. Its senders are told.
+    /// What still waits is for nobody. Its senders are told; futures are dropped.
     fn refuse_mail(&mut self, slot: u32) {
+        if self.slots[slot as usize].state.has_tasks {
+            self.drop_tasks(slot);
+        }
         let mut mailbox = std::mem::replace(&mut self.slots[slot as usize].mailbox, Mailbox::EMPTY);
         while let Some(envelope) = self.mail.pop(&mut mailbox) {
             self.turn_back(envelope, Refused::Gone);
