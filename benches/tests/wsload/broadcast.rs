@@ -6,7 +6,7 @@ use crate::run::{check_complaint, number, report};
 use corewire::wire::frame::{self, Opcode};
 use std::collections::HashMap;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ enum Fate {
     Arrives,
     IsLost,
     Becomes(Vec<u8>),
+    IsTheLast,
 }
 
 /// A server of rooms: `/room/K` is a member, `/send/K` only sends. `fate` is asked for each delivery: member, from 0 as
@@ -45,12 +46,16 @@ fn rooms(joins_after: Duration, fate: impl Fn(usize, u64, &[u8]) -> Fate + Send 
             room.messages += 1;
             for (index, stream) in &mut room.members {
                 let mut bytes = Vec::new();
-                match fate(*index, room.messages, &payload) {
-                    Fate::Arrives => frame::append(opcode, None, &payload, &mut bytes),
-                    Fate::Becomes(other) => frame::append(opcode, None, &other, &mut bytes),
+                let fate = fate(*index, room.messages, &payload);
+                match &fate {
+                    Fate::Arrives | Fate::IsTheLast => frame::append(opcode, None, &payload, &mut bytes),
+                    Fate::Becomes(other) => frame::append(opcode, None, other, &mut bytes),
                     Fate::IsLost => {}
                 }
                 let _ = stream.write_all(&bytes);
+                if matches!(fate, Fate::IsTheLast) {
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
             }
         }
     })
@@ -138,6 +143,18 @@ fn a_member_that_hears_no_more_is_told() {
         },
     );
     check_blamed(&deaf, "connection 3: … did not come back within 0.5 s");
+}
+
+#[test]
+fn a_member_that_is_hung_up_on_with_its_last_message_is_told() {
+    let rude =
+        rooms(
+            Duration::ZERO,
+            |member, message, _| {
+                if member == 3 && message == 20 { Fate::IsTheLast } else { Fate::Arrives }
+            },
+        );
+    check_blamed(&rude, "connection 3: the server closed TCP without a close frame");
 }
 
 #[test]

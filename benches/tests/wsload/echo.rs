@@ -6,9 +6,9 @@ use corewire::prelude::*;
 use corewire::wire::frame::{self, Opcode};
 use serde_json::Value;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 struct Echo;
 impl Session for Echo {
@@ -138,9 +138,15 @@ fn nothing_counts_before_the_warm_up_is_over() {
 #[test]
 fn so_many_messages_are_in_flight() {
     let address = serve(|mut peer| {
-        loop {
-            let Some(all) = (0..8).map(|_| peer.read()).collect::<Option<Vec<_>>>() else { return };
-            all.iter().for_each(|(opcode, payload)| peer.write(*opcode, payload)); // answers eight, never fewer
+        let first: Vec<_> = (0..8).map_while(|_| peer.read()).collect();
+        peer.stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+        if first.len() < 8 || peer.read().is_some() {
+            return; // hangs up
+        }
+        peer.stream.set_read_timeout(None).expect("a socket");
+        first.iter().for_each(|(opcode, payload)| peer.write(*opcode, payload));
+        while let Some((opcode, payload)) = peer.read() {
+            peer.write(opcode, &payload);
         }
     });
     let report = report("echo", &address, &["-c", "2", "-i", "8", "-d", "0.2", "-w", "0"]);
@@ -179,6 +185,22 @@ fn replies_may_come_in_any_pieces_and_pings_are_answered() {
     let report = report("echo", &address, &["-c", "3", "-i", "2", "-s", "200", "-d", "0.5", "-w", "0"]);
     assert!(number(&report, "messages") > 10.0, "{report}");
     assert!(pongs.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn connections_are_opened_as_slowly_as_asked() {
+    let opened = Arc::new(Mutex::new(Vec::new()));
+    let seen = opened.clone();
+    let address = serve(move |mut peer| {
+        seen.lock().expect("nobody panics with it").push(Instant::now());
+        while let Some((opcode, payload)) = peer.read() {
+            peer.write(opcode, &payload);
+        }
+    });
+    report("echo", &address, &["-c", "11", "--ramp", "20", "-d", "0.1", "-w", "0"]);
+    let opened = opened.lock().expect("nobody panics with it");
+    let took = opened.iter().max().zip(opened.iter().min()).map(|(last, first)| *last - *first);
+    assert!(opened.len() == 11 && took > Some(Duration::from_millis(300)), "{took:?}"); // ten pauses of 50 ms
 }
 
 #[test]

@@ -74,7 +74,9 @@ impl Clients {
         for event in &self.events {
             count += 1;
             let Token(index) = event.token();
-            if each(&mut self.connections, index, &mut self.buffer)? && !self.unread.contains(&index) {
+            let more = each(&mut self.connections, index, &mut self.buffer)?;
+            // An end that was there with the last bytes is not told again.
+            if (more || event.is_read_closed()) && !self.unread.contains(&index) {
                 self.unread.push(index);
             }
         }

@@ -139,7 +139,7 @@ impl Echo {
         self.common.check()?;
         refuse(self.connections == 0, "--connections must be at least 1")?;
         refuse(!(0.0..=SECONDS_MAX).contains(&self.warmup), "--warmup must not be negative")?;
-        refuse(self.in_flight == 0, "--in-flight must be at least 1")?;
+        refuse(!(1..=IN_FLIGHT_MAX).contains(&self.in_flight), "--in-flight must be from 1 to 16777216")?;
         refuse(self.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e9)), "--rate must be positive")
     }
 }
@@ -152,7 +152,7 @@ impl Broadcast {
             self.connections < self.rooms,
             "--connections must be at least --rooms: each room has a member",
         )?;
-        refuse(self.outstanding == 0, "--outstanding must be at least 1")?;
+        refuse(!(1..=IN_FLIGHT_MAX).contains(&self.outstanding), "--outstanding must be from 1 to 16777216")?;
         let nowhere = |path: &String| self.rooms > 1 && !path.contains(ROOM);
         refuse(nowhere(&self.room_path), "--room-path must contain {room} if there are several")?;
         refuse(
@@ -173,7 +173,7 @@ impl Idle {
 
 impl Common {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        refuse(self.size > SIZE_MAX, "--size must be at most 1 GiB")?;
+        refuse(self.size > SIZE_MAX, "--size must be at most 256 MiB")?;
         refuse(!(self.duration > 0.0 && self.duration <= SECONDS_MAX), "--duration must be positive")?;
         refuse(!(0.0..=SECONDS_MAX).contains(&self.patience), "--patience must not be negative")?;
         refuse(!(0.0..=1e9).contains(&self.ramp), "--ramp must not be negative")
@@ -200,6 +200,7 @@ pub(crate) fn refuse(wrong: bool, why: &str) -> Result<(), Error> {
 
 /// In a path, the room's number.
 pub(crate) const ROOM: &str = "{room}";
-const SIZE_MAX: usize = 1 << 30;
+const SIZE_MAX: usize = 256 << 20;
+const IN_FLIGHT_MAX: usize = 1 << 24;
 /// A day.
 const SECONDS_MAX: f64 = 86_400.0;

@@ -45,9 +45,9 @@ pub(crate) fn run(
     let begun = loop_.begun + nanos(spans.warmup_s);
     clients.show("warm-up", begun);
     loop_.go(clients, meter, begun, begun)?;
-    let begun = meter.begin(|| clock.now())?;
+    meter.begin(|| clock.now())?;
     loop_.late.reset();
-    let end = begun + nanos(spans.duration_s);
+    let end = begun + nanos(spans.duration_s); // by the schedule, so that it is always the same messages that count
     loop_.counts = (begun, end);
     clients.show("counting", end);
     loop_.go(clients, meter, end, end)?;

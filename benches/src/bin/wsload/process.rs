@@ -74,8 +74,10 @@ impl CpuTimes {
     /// What each thread has used since `before`. Threads that have ended since are not seen.
     pub(crate) fn since(&self, before: &Self) -> Vec<Thread> {
         let earlier = |id| before.0.iter().find(|thread| thread.id == id).map_or(0, |thread| thread.nanos);
-        let used =
-            self.0.iter().map(|thread| Thread { nanos: thread.nanos - earlier(thread.id), ..thread.clone() });
+        let used = self.0.iter().map(|thread| Thread {
+            nanos: thread.nanos.saturating_sub(earlier(thread.id)),
+            ..thread.clone()
+        });
         used.filter(|thread| thread.nanos > 0).collect()
     }
 }
