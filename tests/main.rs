@@ -1,5 +1,6 @@
 //! Promises of the library, one test binary; a test's name is its promise.
 
+mod actor;
 mod buf;
 mod server;
 mod shard;

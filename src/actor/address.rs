@@ -93,6 +93,14 @@ impl<M> SendError<M> {
         }
     }
 
+    /// The same with something else made of the message.
+    pub(crate) fn map<N>(self, f: impl FnOnce(M) -> N) -> SendError<N> {
+        match self {
+            Self::Full(message) => SendError::Full(f(message)),
+            Self::Gone(message) => SendError::Gone(f(message)),
+        }
+    }
+
     /// Why it was not sent.
     pub fn reason(&self) -> Refused {
         match self {

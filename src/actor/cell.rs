@@ -3,8 +3,8 @@
 use super::address::ActorId;
 use super::envelope::Returned;
 use super::local::Local;
-use super::{Actor, Context};
-use crate::shard::{Outgoing, SocketEvent, SocketId};
+use super::{Actor, Context, Reason, Stopping};
+use crate::shard::{Outgoing, Reader, SocketEvent, SocketId};
 use std::any::Any;
 use std::io;
 
@@ -12,7 +12,7 @@ use std::io;
 /// that is inside is compiled for its type.
 pub(crate) trait Cell {
     /// The actor, and what its context lends it besides: a connection, for a session.
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any);
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra);
 
     /// The actor's type, for people.
     fn type_name(&self) -> &'static str;
@@ -24,6 +24,11 @@ pub(crate) trait Cell {
 
     /// It asked to stop, or its handler did.
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next;
+
+    /// It is over, and nothing more will be handled.
+    fn end(&mut self, _reason: &Reason, _: &mut Local, _: ActorId) -> Next {
+        Next::Stop
+    }
 
     /// A message of its own came back.
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next;
@@ -38,6 +43,11 @@ pub(crate) trait Cell {
         unreachable!("{} has no socket", self.type_name())
     }
 
+    /// Its socket may be read.
+    fn readable(&mut self, _: &mut dyn Reader, _: &mut Local, _: ActorId) -> Next {
+        unreachable!("{} has not asked to read", self.type_name())
+    }
+
     /// Its tick is due.
     fn tick(&mut self, _: &mut Local, _: ActorId) -> Next {
         Next::Stay
@@ -45,6 +55,11 @@ pub(crate) trait Cell {
 
     /// Another thread has said something to it.
     fn poke(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
+    /// It has waited for what it asked to wait for.
+    fn go_on(&mut self, _: &mut Local, _: ActorId) -> Next {
         Next::Stay
     }
 
@@ -76,9 +91,7 @@ pub(crate) trait Cell {
     }
 
     /// The server goes away: a connection says so to its peer. With `now`, there is no more time for that.
-    fn shut_down(&mut self, local: &mut Local, me: ActorId, _now: bool) -> Next {
-        self.stop(local, me)
-    }
+    fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next;
 
     /// Whether it is a connection (and not some other actor).
     fn is_connection(&self) -> bool {
@@ -86,12 +99,23 @@ pub(crate) trait Cell {
     }
 }
 
+/// What a kind of actor has besides itself.
+pub(crate) trait Extra: Any {
+    /// Its actor waits: until [`Cell::go_on`], nothing must be handled.
+    fn wait(&mut self, _: &mut Local) {}
+}
+
+/// Most have nothing.
+impl Extra for () {}
+
 /// What becomes of a cell after it ran.
 pub(crate) enum Next {
     /// It stays.
     Stay,
     /// Another takes its slot, under a new address: this one's is stale from now on.
     Become(Box<dyn Cell>),
+    /// It takes no more mail, and is over when it has handled what it had accepted.
+    AfterMail(Reason),
     /// It is over. Its address is stale from now on.
     Stop,
 }
@@ -112,10 +136,20 @@ impl<A: Actor> Plain<A> {
         f(&mut self.actor, &mut cx);
         if cx.is_stopping() { self.stop(local, me) } else { Next::Stay }
     }
+
+    fn stop_because(&mut self, reason: Reason, local: &mut Local, me: ActorId) -> Next {
+        if local.is_closed(me) {
+            return Next::Stay; // asked already, and still at its mail
+        }
+        match self.actor.stopping(&mut Context::new(local, me, &mut self.nothing)) {
+            Stopping::Now => self.end(&reason, local, me),
+            Stopping::AfterMail => Next::AfterMail(reason),
+        }
+    }
 }
 
 impl<A: Actor> Cell for Plain<A> {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
         (&mut self.actor, &mut self.nothing)
     }
 
@@ -128,8 +162,20 @@ impl<A: Actor> Cell for Plain<A> {
     }
 
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
-        self.actor.stopped(&mut Context::new(local, me, &mut self.nothing));
+        self.stop_because(Reason::Stopped, local, me)
+    }
+
+    fn end(&mut self, reason: &Reason, local: &mut Local, me: ActorId) -> Next {
+        self.actor.stopped(reason, &mut Context::new(local, me, &mut self.nothing));
         Next::Stop
+    }
+
+    fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next {
+        if now {
+            self.end(&Reason::Shutdown, local, me)
+        } else {
+            self.stop_because(Reason::Shutdown, local, me)
+        }
     }
 
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {

@@ -1,10 +1,12 @@
 //! What a handler may do.
 
 use super::address::{ActorId, Address, SendError};
+use super::ask::{Answers, Ask, WITHIN};
+use super::cell::Extra;
 use super::local::Local;
-use super::{Actor, Handler};
+use super::recipient::To;
+use super::{Actor, Sendable};
 use crate::shard::{ShardId, Time};
-use std::any::Any;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use std::time::Duration;
 ///     }
 /// }
 /// impl Handler<Ring> for Egg {
+///     type Reply = ();
 ///     fn handle(&mut self, _: Ring, cx: &mut Context<Self>) {
 ///         println!("ready after {:?}", cx.now());
 ///         cx.stop();
@@ -33,7 +36,7 @@ pub struct Context<'a, A> {
     pub(crate) local: &'a mut Local,
     pub(crate) me: ActorId,
     /// What this kind of actor has besides: a session's connection.
-    pub(crate) extra: &'a mut dyn Any,
+    pub(crate) extra: &'a mut dyn Extra,
     stopping: bool,
     actor: PhantomData<fn(A)>,
 }
@@ -46,7 +49,7 @@ pub struct TimerId {
 }
 
 impl<'a, A: Actor> Context<'a, A> {
-    pub(crate) fn new(local: &'a mut Local, me: ActorId, extra: &'a mut dyn Any) -> Self {
+    pub(crate) fn new(local: &'a mut Local, me: ActorId, extra: &'a mut dyn Extra) -> Self {
         Self { local, me, extra, stopping: false, actor: PhantomData }
     }
 
@@ -71,12 +74,35 @@ impl<'a, A: Actor> Context<'a, A> {
     /// The message comes back: no room for it, or nobody there. For an actor on another shard only the way there is
     /// known at once; if its mailbox turns out to be full, or the actor gone, the message comes back by
     /// [`Actor::returned`].
-    pub fn send<B: Handler<M>, M: Send + 'static>(
+    #[inline]
+    pub fn send<M: Sendable>(&mut self, to: impl To<M>, message: M) -> Result<(), SendError<M>> {
+        self.local.send(to.route(), message, Some(self.me))
+    }
+
+    /// Sends a clone of `message` to each of `to`. Returns how many it could not be sent to.
+    pub fn send_to_many<M: Sendable + Clone, T: To<M>>(
+        &mut self,
+        to: impl IntoIterator<Item = T>,
+        message: M,
+    ) -> usize {
+        let mut to = to.into_iter();
+        let Some(mut next) = to.next() else { return 0 };
+        let mut refused = 0;
+        for after in to {
+            refused += usize::from(self.send(next, message.clone()).is_err());
+            next = after;
+        }
+        refused + usize::from(self.send(next, message).is_err())
+    }
+
+    /// Asks `to` something: [`Ask::then`] says what is done with the answer. See [`Request`](super::Request) for an
+    /// example.
+    pub fn ask<B: Answers<M, How>, M: Sendable, How>(
         &mut self,
         to: Address<B>,
         message: M,
-    ) -> Result<(), SendError<M>> {
-        self.local.send(to, message, Some(self.me))
+    ) -> Ask<'_, 'a, A, B, M, How> {
+        Ask { cx: self, to, message, within: WITHIN, how: PhantomData }
     }
 
     /// Sends `message` when `delay` has passed, rounded up to a millisecond. If there is no room then, it is dropped
@@ -84,13 +110,13 @@ impl<'a, A: Actor> Context<'a, A> {
     ///
     /// # Errors
     /// The shard's timers are used up; the message comes back.
-    pub fn after<B: Handler<M>, M: Send + 'static>(
+    pub fn after<M: Sendable>(
         &mut self,
         delay: Duration,
-        to: Address<B>,
+        to: impl To<M>,
         message: M,
     ) -> Result<TimerId, SendError<M>> {
-        self.local.after(delay, to, message, self.me)
+        self.local.after(delay, to.route(), message, self.me)
     }
 
     /// Takes a timer back. False if it has fired.

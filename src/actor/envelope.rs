@@ -1,9 +1,11 @@
 //! A message on its way: to whom, from whom, and what to do with it on arrival.
 
 use super::address::{ActorId, Refused};
+use super::ask::{AskError, AskId};
 use super::cell::{Cell, Next};
 use super::local::Local;
-use super::{Actor, Context, Handler};
+use super::reply::{Asker, ReplyTo, Request};
+use super::{Actor, Context, Handler, Sendable};
 use crate::ring::parcel::Parcel;
 
 /// A message of any type, addressed.
@@ -19,16 +21,61 @@ pub(crate) struct Envelope {
 /// What an envelope is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum What {
-    /// Hand the parcel to the handler that this function knows.
-    Message(Deliver),
+    /// Hand the parcel to the handler that this knows.
+    Message(&'static Delivery),
+    /// The same, and the sender waits for an answer.
+    Ask(&'static Delivery, AskId),
     /// It could not be delivered, and here it is back.
     Returned(Refused),
+    /// Here is the answer to a question of the receiver's.
+    Answer(AskId),
+    /// There is none.
+    NoAnswer(AskId, AskError),
     /// For the shard itself.
     Shard,
 }
 
-/// Unpacks a parcel and calls the handler of its type.
-pub(crate) type Deliver = fn(&mut dyn Cell, Parcel, &mut Local, ActorId) -> Next;
+const _: () = assert!(size_of::<Envelope>() == 128); // two cache lines: a message between shards moves them both
+
+impl Envelope {
+    /// Who waits for an answer to it.
+    pub(crate) fn asker(&self) -> Option<Asker> {
+        match self.what {
+            What::Ask(_, ask) => self.from.map(|who| Asker { who, ask }),
+            _ => None,
+        }
+    }
+
+    /// Turns it into the same on its way back. False if there is nobody to go back to.
+    pub(crate) fn turn_back(&mut self, reason: Refused) -> bool {
+        match (self.what, self.from) {
+            (What::Message(_), Some(_)) => self.what = What::Returned(reason),
+            (What::Ask(_, ask), Some(asker)) => {
+                (self.what, self.to, self.from) = (What::NoAnswer(ask, reason.into()), asker, None);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Where one on its way back goes.
+    pub(crate) fn home(&self) -> Option<ActorId> {
+        match self.what {
+            What::Returned(_) => self.from,
+            What::Answer(_) | What::NoAnswer(..) => Some(self.to),
+            What::Message(_) | What::Ask(..) | What::Shard => None,
+        }
+    }
+}
+
+/// What is known about a message to an actor when neither's type is.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Unpacks the parcel, calls the handler of its type, and answers who asks.
+    pub(crate) deliver: fn(&mut dyn Cell, Parcel, Option<Asker>, &mut Local, ActorId) -> Next,
+    /// Whether the handler gets the duty to answer, as a [`ReplyTo`] that sees to it even in a panic.
+    pub(crate) passes_duty: bool,
+}
 
 /// A message that could not be delivered on another shard and came back to its sender.
 #[derive(Debug)]
@@ -60,17 +107,38 @@ impl Returned {
     }
 }
 
-/// The [`Deliver`] for messages of type `M` to actors of type `A`.
-pub(crate) fn deliver<A: Handler<M>, M: Send + 'static>(
+pub(crate) fn deliver<A: Handler<M>, M: Sendable>(
     cell: &mut dyn Cell,
     parcel: Parcel,
+    asker: Option<Asker>,
     local: &mut Local,
     me: ActorId,
 ) -> Next {
-    let message = parcel.downcast::<M>().expect("an envelope's function and parcel are made together");
+    let message = unpack::<M>(parcel);
     with_actor(cell, local, me, |actor: &mut A, cx| {
-        actor.handle(message, cx);
+        let reply = actor.handle(message, cx);
+        if let Some(asker) = asker {
+            cx.local.answer(asker, Ok(Parcel::new(reply)));
+        }
     })
+}
+
+pub(crate) fn deliver_request<A: Handler<Request<M, R>>, M: Sendable, R: Send + 'static>(
+    cell: &mut dyn Cell,
+    parcel: Parcel,
+    asker: Option<Asker>,
+    local: &mut Local,
+    me: ActorId,
+) -> Next {
+    let Some(asker) = asker else { return Next::Stay }; // made for asks, so there is always one
+    let request = Request { message: unpack::<M>(parcel), reply: ReplyTo::new(asker, local.calls().clone()) };
+    with_actor(cell, local, me, |actor: &mut A, cx| {
+        actor.handle(request, cx);
+    })
+}
+
+fn unpack<M: 'static>(parcel: Parcel) -> M {
+    parcel.downcast().expect("an envelope's delivery and parcel are made together")
 }
 
 /// Calls `f` with the actor inside `cell`, and asks the cell what follows if it wants to stop.

@@ -4,29 +4,48 @@
 //! it wants from others it sends them; nobody else touches it.
 //!
 //! - [`Actor`], [`Handler`]: what people write
-//! - [`Address`]: a number by which an actor is reached
+//! - [`Address`]: a number by which an actor is reached; [`Recipient`]: one that has forgotten the actor's type
+//! - [`Stopping`], [`Reason`]: how an actor ends
+//! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
-//! - `envelope`, `mailbox`: messages on their way and waiting
-//! - `outside`: how another thread gets a shard's attention
+//! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
+//! - `futures`: what a handler has done meanwhile
+//! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
 //!
-//! Does not know: WebSocket, what a connection is. Supervision and asking come later.
+//! Does not know: WebSocket, what a connection is. Supervision comes later.
 //!
 //! A message comes from `shard` and leaves for `connection`, or for another actor.
 
 mod address;
+mod ask;
 pub(crate) mod cell;
 mod context;
+mod end;
 pub(crate) mod envelope;
+mod futures;
+mod handle;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
+mod pending;
+mod recipient;
+mod reply;
 mod stall;
 
 pub use address::{ActorId, Address, Refused, SendError};
+pub(crate) use ask::ASKS_MAX;
+pub use ask::{Answers, Ask, AskError, AtOnce, InTime};
 pub use context::{Context, TimerId};
-pub use envelope::Returned;
+pub use end::{Reason, Stopping};
+pub use envelope::{Delivery, Returned};
+pub use futures::{TaskId, TasksFull};
+pub use handle::{Asked, Outside, OutsideAsk};
+#[doc(hidden)]
+pub use recipient::Route;
+pub use recipient::{Recipient, To};
+pub use reply::{ReplyTo, Request};
 pub(crate) use stall::{Heartbeat, watch};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
@@ -41,8 +60,10 @@ pub(crate) use stall::{Heartbeat, watch};
 ///
 /// struct Add(u64);
 /// impl Handler<Add> for Counter {
-///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) {
+///     type Reply = u64; // the sum, for those who ask; who only sends does not hear it
+///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
 ///         self.0 += n;
+///         self.0
 ///     }
 /// }
 /// ```
@@ -55,9 +76,16 @@ pub trait Actor: Sized + 'static {
         let _ = cx;
     }
 
-    /// Called once, after the last message, if the actor stops by itself or with its server. Not after a panic.
-    fn stopped(&mut self, cx: &mut Context<'_, Self>) {
+    /// It is about to stop, by itself or with its server: what becomes of the messages that wait for it? Not asked after
+    /// a panic, nor when a server has no more time.
+    fn stopping(&mut self, cx: &mut Context<'_, Self>) -> Stopping {
         let _ = cx;
+        Stopping::Now
+    }
+
+    /// Called once, after the last message. Not after a panic: the state may be half changed.
+    fn stopped(&mut self, reason: &Reason, cx: &mut Context<'_, Self>) {
+        let _ = (reason, cx);
     }
 
     /// A message that [`Context::send`] took came back: on another shard the mailbox was full or nobody there, or the
@@ -68,7 +96,44 @@ pub trait Actor: Sized + 'static {
 }
 
 /// Handles messages of type `M`, to completion, with nothing else of this actor running meanwhile.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle `{M}`",
+    label = "there is no `Handler<{M}>` for `{Self}`",
+    note = "write `impl Handler<{M}> for {Self}`, with the `Reply` that an asker gets, or `()`"
+)]
 pub trait Handler<M>: Actor {
+    /// The answer; `()` where there is nothing to say.
+    type Reply: Send + 'static;
+
     /// A message has come.
-    fn handle(&mut self, message: M, cx: &mut Context<'_, Self>);
+    fn handle(&mut self, message: M, cx: &mut Context<'_, Self>) -> Self::Reply;
 }
+
+/// What may be sent: what owns all that it holds and may change threads, since an actor may live on another shard.
+/// Nobody implements this; it follows.
+///
+/// ```compile_fail,E0277
+/// use corewire::prelude::*;
+/// use std::rc::Rc;
+///
+/// struct Note(Rc<str>); // an `Arc<str>` could be sent
+/// struct Reader;
+/// impl Actor for Reader {}
+/// impl Handler<Note> for Reader {
+///     type Reply = ();
+///     fn handle(&mut self, _: Note, _: &mut Context<Self>) {}
+/// }
+/// fn tell(reader: Address<Reader>, note: Note, cx: &mut Context<Reader>) {
+///     let _ = cx.send(reader, note);
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to an actor",
+    label = "is not `Send`, or borrows something",
+    note = "an actor may live on another shard, and so on another thread: a message owns what it holds, and all of it \
+            is `Send`; use `Arc` for `Rc`, `Frozen` for `Shared`, an `Address` for what one actor keeps to itself"
+)]
+pub trait Sendable: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<M: Send + 'static> Sendable for M {}

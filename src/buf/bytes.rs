@@ -132,10 +132,16 @@ impl Buf {
         self.block().map_or(0, |header| unsafe { header.as_ref() }.bytes as usize)
     }
 
-    /// Whether it keeps a block from the kernel's receiving.
+    /// Whether it keeps a block from being received into: a receive block or a scratch block.
     pub fn is_in_receive_block(&self) -> bool {
+        matches!(self.kind(), Some(Kind::Receive | Kind::Scratch))
+    }
+
+    /// What kind of block it is in.
+    #[inline]
+    pub(super) fn kind(&self) -> Option<Kind> {
         // SAFETY: we hold a reference, so the header is valid.
-        self.block().is_some_and(|header| unsafe { header.as_ref() }.kind == Kind::Receive)
+        self.block().map(|header| unsafe { header.as_ref() }.kind)
     }
 
     /// Appends `bytes`.

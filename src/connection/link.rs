@@ -1,7 +1,9 @@
 //! A connection's own state, under its session: the protocol, what waits to go out, what waits to be read.
 
+use super::bulk::Bulk;
 use super::session::Close;
 use super::{Planted, Rules};
+use crate::actor::cell::Extra;
 use crate::actor::local::{Local, Request};
 use crate::actor::{ActorId, SendError};
 use crate::buf::{Buf, Exhausted};
@@ -42,6 +44,8 @@ pub(crate) struct LinkState {
     pub(crate) blocked: bool,
     /// The session wants to hear nothing.
     pub(crate) paused: bool,
+    /// The session waits for a future.
+    pub(crate) waiting: Waiting,
     /// The driver was told not to receive.
     reading_stopped: bool,
     /// We have sent a close frame and wait for the client's.
@@ -55,6 +59,18 @@ pub(crate) struct LinkState {
     pub(crate) pinged: bool,
     /// A fragmented message of ours has begun.
     pub(crate) streaming: bool,
+    /// Whether it is read in bulk.
+    pub(crate) bulk: Bulk,
+}
+
+/// Whether a session waits for a future.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    #[default]
+    No,
+    Yes,
+    /// And there is room again, which it is told when it goes on.
+    AndDrained,
 }
 
 /// Bytes to send, with or without an owner.
@@ -188,7 +204,8 @@ impl Link {
         self.state.closing = true;
         let timeout_ms = self.rules.close_timeout.as_millis() as u32;
         self.tick_in(timeout_ms, local, me);
-        // Its answer must be heard, whatever the session wanted.
+        // Its answer must be heard, whatever the session wanted; the session itself hears nothing more of this client.
+        self.state.paused |= std::mem::take(&mut self.state.waiting) != Waiting::No;
         self.resume(local, me);
     }
 
@@ -253,7 +270,12 @@ impl Link {
 
     /// Whether what comes must wait: the peer does not take our answers, or the session does not want to hear.
     pub(crate) fn must_hold(&self) -> bool {
-        self.state.blocked || self.state.paused || self.is_ahead()
+        self.state.blocked || self.wants_nothing() || self.is_ahead()
+    }
+
+    /// The session wants to hear nothing, for now.
+    pub(crate) fn wants_nothing(&self) -> bool {
+        self.state.paused || self.state.waiting != Waiting::No
     }
 
     /// So much waits to be sent in this turn that reading on would overflow the queue of a peer that does read.
@@ -314,6 +336,13 @@ impl Link {
 
     pub(crate) fn has_held(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// So many bytes came at once: reads in bulk from now on, or no more, if that is better.
+    pub(crate) fn choose_bulk(&mut self, bytes: usize, local: &mut Local) {
+        if let Some(on) = self.state.bulk.heard(bytes, self.machine.frame_bytes_missing()) {
+            local.requests.push(Request::Bulk { socket: self.socket, on });
+        }
     }
 
     fn stop_reading(&mut self, local: &mut Local) {
@@ -377,6 +406,15 @@ impl Link {
     /// Whether the tick that counts is due.
     pub(crate) fn is_tick_due(&self, now: Time) -> bool {
         ms(now).wrapping_sub(self.tick_ms) < u32::MAX / 2
+    }
+}
+
+impl Extra for Link {
+    fn wait(&mut self, local: &mut Local) {
+        if self.state.waiting == Waiting::No && !self.state.closing {
+            self.state.waiting = Waiting::Yes;
+            self.stop_reading(local);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything that has a limit, in one place.
 
+use crate::actor::ASKS_MAX;
 use crate::actor::local::{Bounds, SLOT_BYTES};
 use crate::buf::PoolConfig;
 use crate::connection::Rules;
@@ -48,12 +49,21 @@ pub struct Config {
     pub lane_slots: usize,
     /// Timers with a message, of one shard.
     pub timers_max: u32,
+    /// Futures and streams that actors of one shard have begun.
+    pub tasks_max: u32,
+    /// Messages and other words from other threads that wait for one shard.
+    pub outside_slots: u32,
+    /// Questions of one shard's actors that wait for their answers; at most 1,048,576.
+    pub asks_max: u32,
     /// What each connection may do.
     pub rules: Rules,
     /// Bytes of one shard that wait to be sent, or to be read, or are part of a message that is not complete.
     pub outbound_bytes_max: usize,
     /// Bytes that the kernel may receive into, of one shard.
     pub receive_bytes: usize,
+    /// Bytes that large messages are read into, of one shard, in blocks of up to 1 MiB: one is used at a time, the others
+    /// while a session keeps messages. None is touched before a large message comes.
+    pub scratch_bytes: usize,
     /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
     pub huge_pages: bool,
     /// Whether the kernel fills a receive block piece by piece where it can (Linux 6.12). Else every receive takes a
@@ -61,7 +71,8 @@ pub struct Config {
     pub receive_incremental: bool,
     /// From SIGTERM to the end, for clients to answer our close.
     pub drain_timeout: Duration,
-    /// A turn longer than this is logged, with the name of the actor that kept the shard.
+    /// A turn of twice this is logged, with the name of the actor that kept the shard. While all shards sleep they are
+    /// looked at less often: of the first turn after a rest this is sure only from eleven times this.
     pub turn_max: Duration,
 }
 
@@ -80,9 +91,13 @@ impl Default for Config {
             mail_slots: 65_536,
             lane_slots: 1024,
             timers_max: 65_536,
+            tasks_max: 65_536,
+            outside_slots: 4096,
+            asks_max: 65_536,
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
+            scratch_bytes: 4 << 20,
             huge_pages: false,
             receive_incremental: true,
             drain_timeout: Duration::from_secs(10),
@@ -106,6 +121,8 @@ impl Config {
             mailbox_slots: self.mailbox_slots,
             mail_slots: self.mail_slots,
             timers_max: self.timers_max,
+            tasks_max: self.tasks_max,
+            asks_max: self.asks_max,
         }
     }
 
@@ -113,7 +130,10 @@ impl Config {
     pub(crate) fn pool(&self, incremental: bool) -> PoolConfig {
         let block_bytes = if incremental { 64 << 10 } else { 2 << 10 };
         let blocks = (self.receive_bytes / block_bytes).clamp(2, 32_768);
+        let scratch_block_bytes = 1 << (self.scratch_bytes / 4).clamp(2 << 10, 1 << 20).ilog2();
         PoolConfig {
+            scratch_blocks: (self.scratch_bytes / scratch_block_bytes).clamp(2, 256) as u32,
+            scratch_block_bytes: scratch_block_bytes as u32,
             receive_blocks: blocks as u32,
             receive_block_bytes: block_bytes as u32,
             outbound_bytes_max: self.outbound_bytes_max,
@@ -141,7 +161,7 @@ impl Config {
         let shards = u64::from(shards);
         Sum {
             shards,
-            receive_bytes: shards * self.receive_bytes as u64,
+            receive_bytes: shards * (self.receive_bytes + self.scratch_bytes) as u64,
             outbound_bytes: shards * self.outbound_bytes_max as u64,
             lane_bytes: 2
                 * shards
@@ -149,6 +169,7 @@ impl Config {
                 * self.lane_slots.next_power_of_two() as u64
                 * ENVELOPE_BYTES,
             mail_bytes: shards * u64::from(self.mail_slots) * ENVELOPE_BYTES,
+            ask_bytes: shards * u64::from(self.asks_max) * ASK_BYTES,
             connections: self.connections_max.into(),
         }
     }
@@ -186,6 +207,9 @@ impl Config {
                 "mailbox_slots, mail_slots, lane_slots: none may be 0, or no message would arrive".into()
             );
         }
+        if self.asks_max > ASKS_MAX {
+            return Err(format!("asks_max of {}: at most {ASKS_MAX}", self.asks_max));
+        }
         if rules.send_queue_bytes_max < 4096 {
             return Err(format!(
                 "send_queue_bytes_max of {}: below 4096, little more than one answer fits",
@@ -214,6 +238,7 @@ pub(crate) struct Sum {
     outbound_bytes: u64,
     lane_bytes: u64,
     mail_bytes: u64,
+    ask_bytes: u64,
     connections: u64,
 }
 
@@ -222,13 +247,15 @@ impl fmt::Display for Sum {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         write!(
             f,
-            "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail",
+            "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail, \
+             {} MiB of questions",
             self.shards,
             self.connections,
             mib(self.receive_bytes),
             mib(self.outbound_bytes),
             mib(self.lane_bytes),
-            mib(self.mail_bytes)
+            mib(self.mail_bytes),
+            mib(self.ask_bytes)
         )
     }
 }
@@ -242,6 +269,8 @@ const TIME_MIN: Duration = Duration::from_millis(1);
 const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
 /// An envelope in a lane or a mailbox, with what links it.
 const ENVELOPE_BYTES: u64 = 144;
+/// A question that waits, and its answer on the way.
+const ASK_BYTES: u64 = 64 + ENVELOPE_BYTES;
 const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);
 /// What an idle connection takes, its session's own state not counted: 224 bytes.
 const CONNECTION_BYTES: usize = SLOT_BYTES // a slot (48) and a place in the timer wheel (16)

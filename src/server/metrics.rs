@@ -25,6 +25,12 @@ pub struct Stats {
     pub refused: u64,
     /// Of those, the ones that came back to a sender on another shard.
     pub returned: u64,
+    /// Questions that actors asked each other.
+    pub asks: u64,
+    /// Of those, the ones that ended in an error ([`AskError`](crate::actor::AskError)).
+    pub asks_failed: u64,
+    /// Answers that came when nobody waited for them any more, and were dropped.
+    pub answers_late: u64,
     /// Actors that panicked.
     pub panics: u64,
     /// Connections that were shed because memory was short.
@@ -54,6 +60,9 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         bytes_out,
         slow_closed,
         wakes_lost,
+        asks,
+        asks_failed,
+        answers_late,
     } = *counters;
     let values = [
         messages_in,
@@ -67,6 +76,9 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         shed,
         slow_closed,
         wakes_lost,
+        asks,
+        asks_failed,
+        answers_late,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -93,6 +105,9 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         shed: sum(8),
         slow_closed: sum(9),
         wakes_lost: sum(10),
+        asks: sum(11),
+        asks_failed: sum(12),
+        answers_late: sum(13),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

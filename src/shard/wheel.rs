@@ -137,6 +137,11 @@ impl Wheel {
         Some(number)
     }
 
+    /// Whether [`Self::pop`] would find one.
+    pub fn has_rung(&self) -> bool {
+        self.rung != NONE
+    }
+
     /// When the first alarm is due, or a little before: where alarms were taken back it may name the time of one of those,
     /// once. Looks at every slot that holds something, until it finds one of this round.
     pub fn next(&self) -> Option<Time> {

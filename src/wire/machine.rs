@@ -122,11 +122,11 @@ impl Machine {
         step
     }
 
-    /// Bytes that must still come to finish the frame whose payload has begun, 0 when there is none: room for exactly
-    /// these is room for exactly this frame.
+    /// Bytes that must still come to finish the data frame whose payload has begun, 0 when there is none: room for
+    /// exactly these is room for exactly this frame.
     #[inline]
     pub fn frame_bytes_missing(&self) -> u64 {
-        self.frame_bytes_missing
+        if self.expecting == Expecting::Data { self.frame_bytes_missing } else { 0 }
     }
 
     /// Whether the peer is in the middle of a header, a frame or a fragmented message.

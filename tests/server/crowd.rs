@@ -176,6 +176,21 @@ fn an_idle_connection_that_has_spoken_takes_at_most_300_bytes() {
     assert!(bytes <= 300, "{bytes} bytes a connection");
 }
 
+/// All at once they would take a block each, and whoever speaks meanwhile would wait for all of them.
+#[test]
+fn clients_that_fell_silent_together_are_pinged_a_few_at_a_time() {
+    let _alone = alone();
+    let server = Process::start(&["--idle-timeout", "15"]); // pinged after 6 s, to the second
+    let mut crowd = crowd_that_spoke(&server, source(112), 5000);
+    let before = server.memory_bytes();
+    for client in &mut crowd {
+        assert_eq!(client.next(), Said::Ping(vec![]));
+    }
+    let memory = server.memory_bytes();
+    assert!(memory < before + MIB, "{} KiB more", (memory - before) >> 10);
+    crowd.iter_mut().for_each(|client| client.check_echo("still here"));
+}
+
 #[test]
 fn the_crowd_can_speak_all_at_once() {
     let _alone = alone();

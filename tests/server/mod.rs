@@ -5,8 +5,9 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
-//! - `park`: a message for a shard that sleeps
+//! - `park`, `asks`: messages and questions for a shard that sleeps
 
+mod asks;
 mod attacks;
 mod basics;
 mod crowd;

@@ -18,6 +18,7 @@ struct Ask(Address<Asking>, Vec<u8>);
 struct Answer(Vec<u8>);
 
 impl Handler<Ask> for Mirror {
+    type Reply = ();
     fn handle(&mut self, Ask(from, bytes): Ask, cx: &mut Context<Self>) {
         cx.send(from, Answer(bytes)).expect("the lane has room for all that is under way");
     }
@@ -54,6 +55,7 @@ impl Session for Asking {
 }
 
 impl Handler<Answer> for Asking {
+    type Reply = ();
     fn handle(&mut self, Answer(bytes): Answer, cx: &mut Context<Self>) {
         cx.client().send_binary(&bytes).expect("the client reads");
     }

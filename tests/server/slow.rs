@@ -156,6 +156,7 @@ impl Session for Pausing {
     }
 }
 impl Handler<GoOn> for Pausing {
+    type Reply = ();
     fn handle(&mut self, GoOn: GoOn, cx: &mut Context<Self>) {
         cx.client().resume();
         let _ = cx.client().send_text("heard you");

@@ -46,7 +46,7 @@ impl Actor for Peer {
         cx.after(Duration::from_millis(1), me, Go).expect("a shard has timers left");
     }
 
-    fn stopped(&mut self, cx: &mut Context<Self>) {
+    fn stopped(&mut self, _: &Reason, cx: &mut Context<Self>) {
         self.book.lock().unwrap().stopped.insert(cx.address().id());
     }
 
@@ -59,6 +59,7 @@ impl Actor for Peer {
 }
 
 impl Handler<Go> for Peer {
+    type Reply = ();
     fn handle(&mut self, _: Go, cx: &mut Context<Self>) {
         let me = cx.address();
         let peers = self.book.lock().unwrap().peers.clone();
@@ -83,6 +84,7 @@ impl Handler<Go> for Peer {
 }
 
 impl Handler<Note> for Peer {
+    type Reply = ();
     fn handle(&mut self, note: Note, cx: &mut Context<Self>) {
         let me = cx.address().id();
         self.book.lock().unwrap().handled.entry((note.from, me)).or_default().push(note.number);
@@ -187,6 +189,7 @@ impl Actor for Mayfly {
 }
 
 impl Handler<Night> for Mayfly {
+    type Reply = ();
     fn handle(&mut self, _: Night, cx: &mut Context<Self>) {
         cx.stop();
     }

@@ -39,6 +39,7 @@ impl Session for Talk {
 }
 
 impl Handler<GoOn> for Talk {
+    type Reply = ();
     fn handle(&mut self, _: GoOn, cx: &mut Context<Self>) {
         cx.client().resume();
     }

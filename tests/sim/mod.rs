@@ -1,7 +1,9 @@
 //! The whole server in made-up worlds.
 
 mod actors;
+mod asks;
 mod echo;
+mod futures;
 mod planted;
 mod sessions;
 

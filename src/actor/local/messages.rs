@@ -1,35 +1,49 @@
 //! Messages on this shard: sent, taken from lanes, handled, sent back.
 
 use super::Local;
-use crate::actor::Handler;
-use crate::actor::address::{ActorId, Address, Refused, SendError};
-use crate::actor::envelope::{Envelope, Returned, What, deliver};
-use crate::actor::outside::Outside;
+use super::tasks::Held;
+use crate::actor::address::{ActorId, Refused, SendError};
+use crate::actor::ask::AskError;
+use crate::actor::cell::Next;
+use crate::actor::envelope::{Envelope, Returned, What};
+use crate::actor::handle::Outside;
+use crate::actor::outside::{Calls, Word};
+use crate::actor::reply::Asker;
+use crate::actor::{Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
+use crate::shard::ShardId;
 
 impl Local {
-    pub(crate) fn send<A: Handler<M>, M: Send + 'static>(
+    #[inline]
+    pub(crate) fn send<M: Sendable>(
         &mut self,
-        to: Address<A>,
+        to: Route,
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        let to = to.id;
+        self.post(to.id, What::Message(to.delivery), message, from)
+    }
+
+    /// Puts a message into a mailbox of this shard, or into the lane to another.
+    pub(super) fn post<M: Sendable>(
+        &mut self,
+        to: ActorId,
+        what: What,
+        message: M,
+        from: Option<ActorId>,
+    ) -> Result<(), SendError<M>> {
         if to.shard == self.me {
-            if let Err(refused) = self.has_room(to) {
-                return Err(match refused {
-                    Refused::Full => SendError::Full(message),
-                    Refused::Gone => SendError::Gone(message),
-                });
-            }
-            let envelope =
-                Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
-            self.enqueue(envelope);
-            return Ok(());
+            return match self.has_room(to) {
+                Ok(()) => {
+                    self.enqueue(Envelope { to, from, what, parcel: Parcel::new(message) });
+                    Ok(())
+                }
+                Err(Refused::Full) => Err(SendError::Full(message)),
+                Err(Refused::Gone) => Err(SendError::Gone(message)),
+            };
         }
-        let envelope =
-            Envelope { to, from, what: What::Message(deliver::<A, M>), parcel: Parcel::new(message) };
+        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
         self.mesh.send(to.shard, envelope).map_err(|error| {
             let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
             match error {
@@ -40,10 +54,7 @@ impl Local {
     }
 
     pub(super) fn has_room(&self, to: ActorId) -> Result<(), Refused> {
-        let slot = self
-            .slots
-            .get(to.slot as usize)
-            .filter(|slot| slot.state.taken && slot.generation == to.generation.get());
+        let slot = self.slots.get(to.slot as usize).filter(|slot| slot.accepts(to));
         match slot {
             None => Err(Refused::Gone),
             Some(slot) if slot.mailbox.len() >= self.bounds.mailbox_slots || self.mail.is_full() => {
@@ -73,9 +84,7 @@ impl Local {
                 return;
             }
             let to = envelope.to;
-            let slot = slots
-                .get_mut(to.slot as usize)
-                .filter(|slot| slot.state.taken && slot.generation == to.generation.get());
+            let slot = slots.get_mut(to.slot as usize).filter(|slot| slot.accepts(to));
             match slot {
                 None => refused.push((envelope, Refused::Gone)),
                 Some(slot) if slot.mailbox.len() >= bounds.mailbox_slots || mail.is_full() => {
@@ -90,107 +99,183 @@ impl Local {
                 }
             }
         });
-        let mut back = Vec::new();
-        mesh.drain_back(|_, envelope| back.push(envelope));
+        let Self { mesh, home, .. } = self;
+        mesh.drain_back(|_, envelope| home.push_back(envelope));
         for (envelope, reason) in refused {
             self.turn_back(envelope, reason);
-        }
-        for envelope in back {
-            self.take_back(envelope);
         }
         self.return_mail();
     }
 
-    /// Notes that an envelope goes back to its sender. Not at once: the sender may be running, or the way back full.
-    pub(super) fn turn_back(&mut self, envelope: Envelope, reason: Refused) {
+    /// An envelope goes back to its sender, who is told why.
+    pub(super) fn turn_back(&mut self, mut envelope: Envelope, reason: Refused) {
         self.counters.refused += 1;
-        if envelope.from.is_some() {
-            self.returns.push_back(Envelope { what: What::Returned(reason), ..envelope });
+        if envelope.turn_back(reason) { self.send_home(envelope) } else { self.discard(envelope) }
+    }
+
+    /// Sends on what goes back to its sender, or answers one. Nobody is run here: who is concerned may be running.
+    pub(super) fn send_home(&mut self, envelope: Envelope) {
+        let Some(home) = envelope.home() else { return self.discard(envelope) };
+        if home.shard == self.me {
+            self.home.push_back(envelope);
+        } else if self.returns.is_empty() {
+            self.put_on_way_back(home.shard, envelope);
         } else {
-            self.discard(envelope);
+            self.returns.push_back(envelope);
         }
     }
 
-    /// Sends back what goes back. What finds the way full waits here, and since nothing is taken from a lane whose way
-    /// back is full, no more waits than mailboxes held.
+    /// What finds the way back full waits here. Nothing is taken from a lane whose way back is full, so there are no more
+    /// than messages that mailboxes held and questions that were asked.
+    fn put_on_way_back(&mut self, shard: ShardId, envelope: Envelope) {
+        match self.mesh.send_back(shard, envelope) {
+            Ok(()) => {}
+            Err(PushError::Full(envelope)) => self.returns.push_back(envelope),
+            Err(gone) => self.discard(gone),
+        }
+    }
+
     fn return_mail(&mut self) {
         for _ in 0..self.returns.len() {
             let Some(envelope) = self.returns.pop_front() else { return };
-            match envelope.from {
-                Some(sender) if sender.shard != self.me => {
-                    match self.mesh.send_back(sender.shard, envelope) {
-                        Ok(()) => {}
-                        Err(PushError::Full(envelope)) => self.returns.push_back(envelope),
-                        Err(gone) => self.discard(gone),
-                    }
-                }
-                _ => self.take_back(envelope),
+            if let Some(home) = envelope.home() {
+                self.put_on_way_back(home.shard, envelope);
             }
         }
     }
 
+    /// Something has come back to an actor of this shard.
     fn take_back(&mut self, envelope: Envelope) {
-        let (Some(sender), What::Returned(reason)) = (envelope.from, envelope.what) else { return };
-        self.counters.returned += 1;
-        if self.has_room(sender) != Err(Refused::Gone) {
-            let returned = Returned::new(envelope.to, reason, envelope.parcel);
-            self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
-        } else {
-            self.discard(envelope);
+        let Envelope { to, from, what, parcel } = envelope;
+        match what {
+            What::Answer(ask) => self.answered(Asker { who: to, ask }, Ok(parcel)),
+            What::NoAnswer(ask, why) => {
+                self.discard(parcel);
+                self.answered(Asker { who: to, ask }, Err(why));
+            }
+            What::Returned(reason) => {
+                self.counters.returned += 1;
+                match from.filter(|&sender| self.lives(sender)) {
+                    Some(sender) if self.is_waiting(sender) => {
+                        self.hold(sender, Held::Returned(Returned::new(to, reason, parcel)));
+                    }
+                    Some(sender) => {
+                        let returned = Returned::new(to, reason, parcel);
+                        self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
+                    }
+                    None => self.discard(parcel),
+                }
+            }
+            What::Message(_) | What::Ask(..) | What::Shard => unreachable!("only what has a home comes back"),
         }
     }
 
-    /// Lets actors handle what waits for them, at most `max` messages, a few from each in turn.
+    /// Lets actors handle what waits for them, at most `max` messages: first what came back, then a few from each in
+    /// turn.
     pub(crate) fn deliver(&mut self, max: usize) {
         let mut left = max;
-        while left > 0
-            && let Some(slot) = self.ready.pop_front()
-        {
-            self.slots[slot as usize].state.ready = false;
+        while left > 0 {
+            if let Some(envelope) = self.home.pop_front() {
+                left -= 1;
+                self.take_back(envelope);
+                continue;
+            }
+            let Some(slot) = self.ready.pop_front() else { return };
+            let state = &mut self.slots[slot as usize].state;
+            if state.waiting {
+                continue; // it is here from before
+            }
+            state.ready = false;
             for _ in 0..MAIL_PER_ACTOR.min(left) {
                 let entry = &mut self.slots[slot as usize];
+                if entry.state.waiting {
+                    break;
+                }
                 let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
                 left -= 1;
                 self.counters.handled += 1;
-                if let What::Message(deliver) = envelope.what {
-                    self.run(slot, |cell, local, me| deliver(cell, envelope.parcel, local, me));
+                let (What::Message(delivery) | What::Ask(delivery, _)) = envelope.what else { continue };
+                let asker = envelope.asker();
+                let ran = self.try_run(slot, |cell, local, me| {
+                    (delivery.deliver)(cell, envelope.parcel, asker, local, me)
+                });
+                if ran.is_err()
+                    && let Some(asker) = asker.filter(|_| !delivery.passes_duty)
+                {
+                    self.answer(asker, Err(AskError::Crashed));
                 }
             }
             let entry = &mut self.slots[slot as usize];
-            if entry.mailbox.len() > 0 && !entry.state.ready {
+            if entry.mailbox.len() == 0 {
+                self.end_if_done(slot);
+            } else if !entry.state.ready {
                 entry.state.ready = true;
                 self.ready.push_back(slot);
             }
         }
     }
 
-    /// Whether something waits in a mailbox or to be sent, or somebody waits for what became of a send: a send that
+    /// Whether something waits in a mailbox, to be sent or to fire, or somebody waits for what became of a send: a send that
     /// succeeds posts no completion, so it would not end a sleep.
     pub(crate) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
+            || !self.home.is_empty()
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.awaits_sent
-            || self.outside.is_set()
+            || self.has_due()
+            || self.has_ready_tasks()
+            || self.calls.is_raised()
     }
 
-    /// By which other threads wake this shard.
+    /// By which other threads reach all shards.
     pub(crate) fn outside(&self) -> &Outside {
         &self.outside
     }
 
-    /// Looks whether another thread has said something, and to whom.
-    pub(crate) fn hear_outside(&mut self) {
-        for to in self.outside.take() {
-            if self.has_room(to) != Err(Refused::Gone) {
+    /// By which they reach this one.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Hears what other threads have said, `max` words at most.
+    pub(crate) fn hear_outside(&mut self, max: usize) {
+        if !self.calls.is_raised() {
+            return;
+        }
+        let mut heard = std::mem::take(&mut self.heard);
+        self.calls.hear(max, &mut heard);
+        for to in heard.pokes.drain(..) {
+            if self.lives(to) {
                 self.run(to.slot, |cell, local, me| cell.poke(local, me));
             }
         }
+        for task in heard.woken.drain(..) {
+            self.task_woken(task);
+        }
+        for answer in heard.answers.drain(..) {
+            self.send_home(answer);
+        }
+        for word in heard.words.drain(..) {
+            match word {
+                Word::Mail(envelope) => match self.has_room(envelope.to) {
+                    Ok(()) => self.enqueue(envelope),
+                    Err(refused) => self.turn_back(envelope, refused),
+                },
+                Word::Errand(run) => self.run_nobody(|_, local, _| {
+                    run(local);
+                    Next::Stay
+                }),
+            }
+        }
+        self.heard = heard;
     }
 
     /// Drops every message that waits anywhere here, in mailboxes, timers and lanes. For the end: what is in them goes home.
     pub(crate) fn forget_messages(&mut self) {
+        let words = self.calls.close();
+        self.discard(words);
         while let Some(envelope) = self.mail.pop_any() {
             self.discard(envelope);
         }
@@ -201,9 +286,10 @@ impl Local {
         self.mesh.drain_back(|_, envelope| left.push(envelope));
         self.mesh.drain(usize::MAX, |_, envelope| left.push(envelope));
         self.discard(left);
-        for envelope in std::mem::take(&mut self.returns) {
+        for envelope in std::mem::take(&mut self.returns).into_iter().chain(std::mem::take(&mut self.home)) {
             self.discard(envelope);
         }
+        self.forget_asks();
         for parcel in std::mem::take(&mut self.shard_mail) {
             self.discard(parcel);
         }

@@ -1,19 +1,19 @@
 //! What is due on this shard: messages to be sent later, and cells' own ticks.
 
 use super::{Local, Timer};
-use crate::actor::Handler;
-use crate::actor::address::{ActorId, Address, SendError};
+use crate::actor::address::{ActorId, SendError};
 use crate::actor::context::TimerId;
-use crate::actor::envelope::{Envelope, What, deliver};
+use crate::actor::envelope::{Envelope, What};
+use crate::actor::{Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::shard::Time;
 use std::time::Duration;
 
 impl Local {
-    pub(crate) fn after<A: Handler<M>, M: Send + 'static>(
+    pub(crate) fn after<M: Sendable>(
         &mut self,
         delay: Duration,
-        to: Address<A>,
+        to: Route,
         message: M,
         from: ActorId,
     ) -> Result<TimerId, SendError<M>> {
@@ -29,7 +29,7 @@ impl Local {
         timer.envelope = Some(Envelope {
             to: to.id,
             from: Some(from),
-            what: What::Message(deliver::<A, M>),
+            what: What::Message(to.delivery),
             parcel: Parcel::new(message),
         });
         let id = TimerId { index, generation: timer.generation };
@@ -57,8 +57,8 @@ impl Local {
         timer.envelope.take()
     }
 
-    /// Calls [`Cell::tick`] of `me` at `when`, and says when that will be: what is far away is rounded up to a quarter of
-    /// a second, so that ten thousand silent connections wake their shard four times a second and not four hundred.
+    /// Calls [`Cell::tick`] of `me` at `when`, and says when that will be: what is far away is rounded up to about a
+    /// second, so that ten thousand silent connections wake their shard once a second and not four hundred times.
     ///
     /// A cell has one tick. If it has asked for an earlier one, that one comes and this does not: whoever is called
     /// before its time asks again.
@@ -74,17 +74,25 @@ impl Local {
     }
 
     pub(crate) fn next_timer(&self) -> Option<Time> {
-        [self.ticks.next(), self.timer_wheel.next()].into_iter().flatten().min()
+        [self.ticks.next(), self.timer_wheel.next(), self.asks.next()].into_iter().flatten().min()
     }
 
-    /// Fires what is due.
+    /// Whether something was due and has not fired.
+    pub(super) fn has_due(&self) -> bool {
+        self.ticks.has_rung() || self.timer_wheel.has_rung()
+    }
+
+    /// Fires what is due, or some of it: ten thousand connections that have fallen silent together are pinged in many
+    /// turns, and others are heard between them.
     pub(crate) fn fire(&mut self) {
         self.ticks.expire(self.now);
-        while let Some(slot) = self.ticks.pop() {
+        for _ in 0..FIRED_PER_TURN {
+            let Some(slot) = self.ticks.pop() else { break };
             self.run(slot, |cell, local, me| cell.tick(local, me));
         }
         self.timer_wheel.expire(self.now);
-        while let Some(index) = self.timer_wheel.pop() {
+        for _ in 0..FIRED_PER_TURN {
+            let Some(index) = self.timer_wheel.pop() else { break };
             let Some(envelope) = self.take_timer(index) else { continue };
             if envelope.to.shard != self.me {
                 if let Err(error) = self.mesh.send(envelope.to.shard, envelope) {
@@ -98,8 +106,10 @@ impl Local {
                 self.discard(envelope);
             }
         }
+        self.expire_asks();
     }
 }
 
+const FIRED_PER_TURN: usize = 64;
 const TICK_FAR: Duration = Duration::from_secs(4);
-const TICK_COARSE_MS: u64 = 256;
+const TICK_COARSE_MS: u64 = 1024;

@@ -1,0 +1,111 @@
+//! Questions that wait for their answers, on the shard of who asked.
+
+use super::Local;
+use super::tasks::Held;
+use crate::actor::Sendable;
+use crate::actor::address::{ActorId, SendError};
+use crate::actor::ask::{AskError, AskId, Callback};
+use crate::actor::envelope::{Delivery, Envelope, What};
+use crate::actor::pending::Pending;
+use crate::actor::reply::Asker;
+use crate::ring::parcel::Parcel;
+use crate::shard::ShardId;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+impl Local {
+    /// Sends a question, and keeps what is to be done with its answer.
+    pub(crate) fn ask<M: Sendable>(
+        &mut self,
+        to: ActorId,
+        delivery: &'static Delivery,
+        message: M,
+        from: ActorId,
+        within: Duration,
+        callback: Callback,
+    ) -> Result<(), SendError<M>> {
+        if self.asks.is_full() {
+            self.discard(callback);
+            return Err(SendError::Full(message));
+        }
+        let ask = self.asks.insert(Pending { asker: from, callback }, self.now + within);
+        let sent = self.post(to, What::Ask(delivery, ask), message, Some(from));
+        match &sent {
+            Ok(()) => self.counters.asks += 1,
+            Err(_) => {
+                let pending = self.asks.take(ask, from);
+                self.discard(pending);
+            }
+        }
+        sent
+    }
+
+    /// Hands somebody else's question on: the answer goes to who asked.
+    pub(crate) fn pass_on<M: Sendable>(
+        &mut self,
+        to: ActorId,
+        delivery: &'static Delivery,
+        message: M,
+        asker: Asker,
+    ) -> Result<(), SendError<M>> {
+        self.post(to, What::Ask(delivery, asker.ask), message, Some(asker.who))
+    }
+
+    /// Answers a question of anybody's, here or on another shard.
+    pub(crate) fn answer(&mut self, asker: Asker, answer: Result<Parcel, AskError>) {
+        self.send_home(Envelope::answer(asker, answer));
+    }
+
+    /// An answer has come, or none will.
+    pub(super) fn answered(&mut self, asker: Asker, answer: Result<Parcel, AskError>) {
+        let Some(Pending { callback, .. }) = self.asks.take(asker.ask, asker.who) else {
+            self.counters.answers_late += 1;
+            return self.discard(answer);
+        };
+        self.counters.asks_failed += u64::from(answer.is_err());
+        if asker.who == outsider(self.me) {
+            self.run_nobody(|cell, local, me| callback(cell, answer, local, me));
+        } else if self.lives(asker.who) && self.is_waiting(asker.who) {
+            self.hold(asker.who, Held::Answer(callback, answer));
+        } else if self.lives(asker.who) {
+            self.run(asker.who.slot, |cell, local, me| callback(cell, answer, local, me));
+        } else {
+            self.discard((callback, answer));
+        }
+    }
+
+    /// Tells those whose time is up.
+    pub(super) fn expire_asks(&mut self) {
+        let mut expired = std::mem::take(&mut self.expired_asks);
+        self.asks.expire(self.now, &mut expired);
+        for (ask, who) in expired.drain(..) {
+            self.answered(Asker { who, ask }, Err(AskError::TimedOut));
+        }
+        self.expired_asks = expired;
+    }
+
+    /// For the end.
+    pub(super) fn forget_asks(&mut self) {
+        for pending in self.asks.drain() {
+            self.discard(pending);
+        }
+    }
+}
+
+/// Who asks for another thread: nobody in any slot, on the shard of whom is asked.
+pub(crate) fn outsider(shard: ShardId) -> ActorId {
+    ActorId { generation: NonZeroU64::MIN, slot: u32::MAX, shard }
+}
+
+impl Envelope {
+    /// An answer on its way to the asker.
+    pub(crate) fn answer(Asker { who, ask }: Asker, answer: Result<Parcel, AskError>) -> Self {
+        let (what, parcel) = match answer {
+            Ok(parcel) => (What::Answer(ask), parcel),
+            Err(why) => (What::NoAnswer(ask, why), Parcel::new(())),
+        };
+        Self { to: who, from: None, what, parcel }
+    }
+}
+
+const _: () = assert!(size_of::<AskId>() == 6); // what an envelope has left

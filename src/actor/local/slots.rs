@@ -1,0 +1,285 @@
+//! Slots: who is in them, and how they are run.
+
+use super::Local;
+use super::asks::outsider;
+use crate::actor::address::{ActorId, Address, Refused, SendError};
+use crate::actor::cell::{Cell, Next, Plain};
+use crate::actor::mailbox::Mailbox;
+use crate::actor::{Actor, Reason};
+use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A place for one actor, and all of it that an idle one needs besides its own box.
+pub(super) struct Slot {
+    /// Of the actor that is in it, with [`CLOSED`] once it takes no more mail; 0 if nobody is.
+    generation: u64,
+    pub(super) cell: Option<Box<dyn Cell>>,
+    pub(super) mailbox: Mailbox,
+    pub(super) kind: u16,
+    pub(super) state: SlotState,
+}
+
+const _: () = assert!(size_of::<Slot>() <= 48); // a million idle connections have a million of them
+
+/// In a slot's generation: what was accepted is still handled, and nothing more is accepted. No address matches.
+const CLOSED: u64 = 1 << 63;
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SlotState {
+    pub(super) ready: bool,
+    pub(super) dirty: bool,
+    /// Wants to be told that its send is done.
+    pub(super) wants_sent: bool,
+    /// Closed because its server ends.
+    shutdown: bool,
+    /// Has begun futures.
+    pub(super) has_tasks: bool,
+    /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
+    pub(super) waiting: bool,
+}
+
+/// A handler did. It has been said in the log.
+pub(crate) struct Panicked;
+
+impl Slot {
+    /// Whether it takes mail for `id`.
+    #[inline]
+    pub(super) fn accepts(&self, id: ActorId) -> bool {
+        self.generation == id.generation.get()
+    }
+
+    /// Whether `id` is in it, taking mail or not.
+    fn holds(&self, id: ActorId) -> bool {
+        self.generation & !CLOSED == id.generation.get()
+    }
+
+    /// Who is in it; nobody once the slot is vacated.
+    fn generation(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.generation & !CLOSED)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.generation & CLOSED != 0
+    }
+
+    /// From now on its mail waits.
+    pub(super) fn begin_wait(&mut self) {
+        (self.state.waiting, self.state.ready) = (true, true);
+    }
+
+    /// Its mail waits no longer. True if there is some.
+    pub(super) fn end_wait(&mut self) -> bool {
+        let ready = self.mailbox.len() > 0;
+        (self.state.waiting, self.state.ready) = (false, ready);
+        ready
+    }
+}
+
+impl Local {
+    pub(crate) fn spawn<A: Actor>(&mut self, actor: A) -> Result<Address<A>, SendError<A>> {
+        if self.is_full() || self.leaving {
+            return Err(SendError::Full(actor));
+        }
+        Ok(Address::new(self.place(Box::new(Plain::new(actor)))))
+    }
+
+    /// Whether there is no slot left.
+    pub(crate) fn is_full(&self) -> bool {
+        self.free.is_empty() && self.slots.len() >= self.bounds.actors_max as usize
+    }
+
+    /// Reserves the next slot, so that its number can be told before the cell is made.
+    pub(crate) fn reserve(&mut self) -> Option<ActorId> {
+        if self.is_full() {
+            return None;
+        }
+        self.actors_made += 1;
+        let generation = self.actors_made;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                cell: None,
+                mailbox: Mailbox::EMPTY,
+                kind: 0,
+                state: SlotState::default(),
+            });
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.generation = generation;
+        slot.state = SlotState::default();
+        let generation = NonZeroU64::new(generation).expect("it counts from one");
+        Some(ActorId { generation, slot: index, shard: self.me })
+    }
+
+    /// Puts a cell into a slot that was reserved for it, and starts it.
+    pub(crate) fn fill(&mut self, id: ActorId, cell: Box<dyn Cell>) {
+        self.connections += u32::from(cell.is_connection());
+        let kind = self.kind(cell.type_name());
+        let slot = &mut self.slots[id.slot as usize];
+        debug_assert!(slot.accepts(id) && slot.cell.is_none(), "a slot is filled once");
+        slot.kind = kind;
+        slot.cell = Some(cell);
+        self.run(id.slot, |cell, local, me| cell.started(local, me));
+    }
+
+    fn kind(&mut self, name: &'static str) -> u16 {
+        if let Some((_, kind)) = self.kinds.iter().find(|(known, _)| std::ptr::eq(*known, name)) {
+            return *kind;
+        }
+        let kind = self.heartbeat.kind(name);
+        self.kinds.push((name, kind));
+        kind
+    }
+
+    /// A slot with this cell in it. The caller has asked [`Self::is_full`].
+    fn place(&mut self, cell: Box<dyn Cell>) -> ActorId {
+        let id = self.reserve().expect("the caller has looked");
+        self.fill(id, cell);
+        id
+    }
+
+    /// Runs `f` on the cell in a slot, contains its panics, and does what it asks for after.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub(crate) fn try_run(
+        &mut self,
+        slot: u32,
+        f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next,
+    ) -> Result<(), Panicked> {
+        let entry = &mut self.slots[slot as usize];
+        let Some(mut cell) = entry.cell.take() else { return Ok(()) };
+        let generation = entry.generation().expect("a slot with a cell has a generation");
+        let me = ActorId { generation, slot, shard: self.me };
+        self.heartbeat.run(entry.kind);
+        let ran = self.contained(&mut cell, me, f);
+        let (next, result) = match ran {
+            Ok(next) => (next, Ok(())),
+            Err(Panicked) => {
+                // Its own state may be half changed, but what a connection is made of is ours and whole.
+                let next = self.contained(&mut cell, me, |cell, local, me| cell.crashed(local, me));
+                (next.unwrap_or(Next::Stop), Err(Panicked))
+            }
+        };
+        self.heartbeat.rest();
+        match next {
+            Next::Stay => self.slots[slot as usize].cell = Some(cell),
+            Next::Become(other) => {
+                // Whoever knew the one before must not reach the one after.
+                self.refuse_mail(slot);
+                self.ticks.clear(slot);
+                self.connections -= u32::from(cell.is_connection());
+                self.actors_made += 1;
+                self.slots[slot as usize].generation = self.actors_made;
+                self.drop_cell(cell);
+                let generation = NonZeroU64::new(self.actors_made).expect("it counts from one");
+                self.fill(ActorId { generation, slot, shard: self.me }, other);
+            }
+            Next::AfterMail(reason) => {
+                let entry = &mut self.slots[slot as usize];
+                entry.generation |= CLOSED;
+                entry.state.shutdown = reason == Reason::Shutdown;
+                entry.cell = Some(cell);
+                self.end_if_done(slot);
+            }
+            Next::Stop => self.vacate(slot, cell),
+        }
+        result
+    }
+
+    /// As [`Self::try_run`], for whom it is all the same.
+    pub(crate) fn run(&mut self, slot: u32, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
+        let _ = self.try_run(slot, f);
+    }
+
+    /// Runs `f`, which has no use for an actor, and contains its panics.
+    pub(super) fn run_nobody(&mut self, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
+        struct Nobody;
+        impl Actor for Nobody {}
+        let mut nobody: Box<dyn Cell> = Box::new(Plain::new(Nobody)); // of no bytes, so it is nowhere
+        let _ = self.contained(&mut nobody, outsider(self.me), f);
+    }
+
+    /// Ends an actor that wanted to handle what it had accepted, and now has.
+    pub(super) fn end_if_done(&mut self, slot: u32) {
+        let entry = &self.slots[slot as usize];
+        if entry.is_closed() && entry.mailbox.len() == 0 {
+            let reason = if entry.state.shutdown { Reason::Shutdown } else { Reason::Stopped };
+            self.run(slot, |cell, local, me| cell.end(&reason, local, me));
+        }
+    }
+
+    /// Whether somebody of this number lives here, even if it takes no more mail.
+    pub(crate) fn lives(&self, id: ActorId) -> bool {
+        self.slots.get(id.slot as usize).is_some_and(|slot| slot.holds(id))
+    }
+
+    /// Whether it has stopped but for what it had accepted.
+    pub(crate) fn is_closed(&self, id: ActorId) -> bool {
+        self.slots[id.slot as usize].is_closed()
+    }
+
+    fn contained(
+        &mut self,
+        cell: &mut Box<dyn Cell>,
+        me: ActorId,
+        f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next,
+    ) -> Result<Next, Panicked> {
+        // Unwind-safe: of what `f` touches, the cell is not run again but to crash, and `Local`'s own methods do not
+        // call anything of the user's in the middle of a change.
+        catch_unwind(AssertUnwindSafe(|| f(&mut **cell, self, me))).map_err(|panic| {
+            self.counters.panics += 1;
+            let what = panic.downcast_ref::<&str>().copied();
+            let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+            tracing::error!(actor = ?me, kind = cell.type_name(), panic = what, "an actor panicked; it alone ends");
+            Panicked
+        })
+    }
+
+    fn vacate(&mut self, slot: u32, cell: Box<dyn Cell>) {
+        self.connections -= u32::from(cell.is_connection());
+        self.slots[slot as usize].generation = 0;
+        self.ticks.clear(slot);
+        self.refuse_mail(slot);
+        // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
+        if cell.is_connection() {
+            self.vacated.push(slot)
+        } else {
+            self.free.push(slot)
+        }
+        self.drop_cell(cell);
+    }
+
+    /// The driver has let go of every socket that it was asked to: nothing comes any more for the slots they were in.
+    pub(crate) fn sockets_are_closed(&mut self) {
+        self.free.append(&mut self.vacated);
+    }
+
+    /// What still waits is for nobody. Its senders are told; futures are dropped.
+    fn refuse_mail(&mut self, slot: u32) {
+        if self.slots[slot as usize].state.has_tasks {
+            self.drop_tasks(slot);
+        }
+        let mut mailbox = std::mem::replace(&mut self.slots[slot as usize].mailbox, Mailbox::EMPTY);
+        while let Some(envelope) = self.mail.pop(&mut mailbox) {
+            self.turn_back(envelope, Refused::Gone);
+        }
+    }
+
+    fn drop_cell(&mut self, cell: Box<dyn Cell>) {
+        self.discard(cell);
+    }
+
+    /// Drops what a user has made: their `Drop` may panic too.
+    pub(super) fn discard<T>(&mut self, what: T) {
+        if catch_unwind(AssertUnwindSafe(|| drop(what))).is_err() {
+            self.counters.panics += 1;
+        }
+    }
+
+    /// Every slot that has a cell, for what must reach all.
+    pub(crate) fn slots(&self) -> std::ops::Range<u32> {
+        0..self.slots.len() as u32
+    }
+}

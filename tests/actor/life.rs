@@ -1,0 +1,163 @@
+//! How an actor begins and ends.
+
+use super::{Book, world_after};
+use corewire::actor::Handler;
+use corewire::prelude::*;
+use std::time::Duration;
+
+/// Notes all that happens to it.
+struct Diarist {
+    book: Book,
+    stopping: Stopping,
+}
+
+struct Line(u32);
+struct Enough;
+
+impl Actor for Diarist {
+    fn started(&mut self, _: &mut Context<Self>) {
+        self.book.note("started");
+    }
+
+    fn stopping(&mut self, cx: &mut Context<Self>) -> Stopping {
+        self.book.note("stopping");
+        if self.stopping == Stopping::AfterMail {
+            let me = cx.address();
+            assert!(cx.send(me, Line(99)).is_ok(), "until it has said what is to be, it takes mail");
+        }
+        self.stopping
+    }
+
+    fn stopped(&mut self, reason: &Reason, cx: &mut Context<Self>) {
+        self.book.note(format!("stopped: {reason:?}"));
+        let me = cx.address();
+        assert!(matches!(cx.send(me, Line(100)), Ok(()) | Err(SendError::Gone(_))));
+    }
+}
+
+impl Handler<Line> for Diarist {
+    type Reply = ();
+    fn handle(&mut self, Line(number): Line, cx: &mut Context<Self>) {
+        self.book.note(format!("line {number}"));
+        if number == 99 {
+            let me = cx.address();
+            assert!(matches!(cx.send(me, Line(98)), Err(SendError::Gone(Line(98)))));
+            cx.stop(); // once more changes nothing
+        }
+    }
+}
+
+impl Handler<Enough> for Diarist {
+    type Reply = ();
+    fn handle(&mut self, _: Enough, cx: &mut Context<Self>) {
+        self.book.note("enough");
+        cx.stop();
+    }
+}
+
+fn check_end(stopping: Stopping, expected: &[&str]) {
+    let book = Book::default();
+    let theirs = book.clone();
+    let world = world_after(move |cx| {
+        let diarist = cx.spawn(Diarist { book: theirs, stopping }).expect("there is a slot");
+        cx.send(diarist, Line(1)).expect("there is room");
+        cx.send(diarist, Enough).expect("there is room");
+        cx.send(diarist, Line(2)).expect("there is room");
+    });
+    world.shut_down();
+    assert_eq!(book.take(), expected);
+}
+
+#[test]
+fn who_stops_at_once_leaves_what_waits() {
+    check_end(Stopping::Now, &["started", "line 1", "enough", "stopping", "stopped: Stopped"]);
+}
+
+#[test]
+fn who_stops_after_its_mail_handles_what_it_accepted_and_nothing_more() {
+    check_end(
+        Stopping::AfterMail,
+        &["started", "line 1", "enough", "stopping", "line 2", "line 99", "stopped: Stopped"],
+    );
+}
+
+#[test]
+fn the_end_of_the_server_is_a_reason_and_mail_is_handled_before_it() {
+    for (stopping, expected) in [
+        (Stopping::Now, &["started", "line 1", "stopping", "stopped: Shutdown"] as &[&str]),
+        (Stopping::AfterMail, &["started", "line 1", "stopping", "line 99", "stopped: Shutdown"]),
+    ] {
+        let book = Book::default();
+        let theirs = book.clone();
+        let world = world_after(move |cx| {
+            let diarist = cx.spawn(Diarist { book: theirs, stopping }).expect("there is a slot");
+            cx.send(diarist, Line(1)).expect("there is room");
+        });
+        world.shut_down();
+        assert_eq!(book.take(), expected);
+    }
+}
+
+/// Takes its time over what it accepted: every line brings another, by a timer, which finds nobody.
+struct Slow(Book);
+
+impl Actor for Slow {
+    fn stopped(&mut self, _: &Reason, _: &mut Context<Self>) {
+        self.0.note("stopped");
+    }
+}
+
+impl Handler<Line> for Slow {
+    type Reply = ();
+    fn handle(&mut self, Line(number): Line, cx: &mut Context<Self>) {
+        self.0.note(format!("line {number}"));
+        let me = cx.address();
+        cx.after(Duration::from_millis(1), me, Line(number + 1)).expect("a shard has timers left");
+        cx.stop();
+    }
+}
+
+#[test]
+fn what_a_timer_brings_after_the_end_is_counted_as_refused() {
+    let book = Book::default();
+    let theirs = book.clone();
+    let mut world = world_after(move |cx| {
+        let slow = cx.spawn(Slow(theirs)).expect("there is a slot");
+        cx.send(slow, Line(1)).expect("there is room");
+    });
+    assert_eq!(world.stats().refused, 1);
+    world.shut_down();
+    assert_eq!(book.take(), ["line 1", "stopped"]);
+}
+
+/// Breaks at the first line.
+struct Fragile(Book);
+
+impl Actor for Fragile {
+    fn stopped(&mut self, _: &Reason, _: &mut Context<Self>) {
+        self.0.note("stopped");
+    }
+}
+
+impl Handler<Line> for Fragile {
+    type Reply = ();
+    fn handle(&mut self, _: Line, _: &mut Context<Self>) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn who_panics_is_gone_without_a_word_and_nobody_else() {
+    let book = Book::default();
+    let (theirs, others) = (book.clone(), book.clone());
+    let mut world = world_after(move |cx| {
+        let fragile = cx.spawn(Fragile(theirs)).expect("there is a slot");
+        let diarist = cx.spawn(Diarist { book: others, stopping: Stopping::Now }).expect("there is a slot");
+        cx.send(fragile, Line(1)).expect("there is room");
+        cx.send(fragile, Line(2)).expect("there is room");
+        cx.send(diarist, Line(3)).expect("there is room");
+    });
+    assert_eq!((world.stats().panics, world.stats().refused), (1, 1));
+    assert_eq!(book.take(), ["started", "line 3"]);
+    world.shut_down_after_panics(1);
+}

@@ -1,0 +1,58 @@
+//! What actors may rely on, where nothing goes wrong; `tests/sim` has the other worlds.
+
+mod ask;
+mod life;
+mod send;
+
+use corewire::prelude::*;
+use corewire::sim::{Client, World};
+use std::sync::{Arc, Mutex};
+
+/// What happened, in order. One thread runs a world; the lock is for the compiler.
+#[derive(Clone, Default)]
+pub(crate) struct Book(Arc<Mutex<Vec<String>>>);
+
+impl Book {
+    pub(crate) fn note(&self, what: impl Into<String>) {
+        self.0.lock().expect("nobody panics with it").push(what.into());
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("nobody panics with it"))
+    }
+}
+
+type Begin = Box<dyn FnOnce(&mut Context<Host>) + Send>;
+
+/// A session that does one thing when it opens, and stays.
+pub(crate) struct Host(Option<Begin>);
+
+impl Session for Host {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        self.0.take().expect("a session opens once")(cx);
+        Ok(())
+    }
+
+    fn message(&mut self, _: Message, _: &mut Context<Self>) -> Result<(), Close> {
+        Ok(())
+    }
+}
+
+/// A world in which a session has done `begin`, and 100 ms have passed since.
+pub(crate) fn world_after(begin: impl FnOnce(&mut Context<Host>) + Send + 'static) -> World {
+    world_with(|_| (), begin)
+}
+
+/// The same, in a world that is configured so.
+pub(crate) fn world_with(
+    change: impl FnOnce(&mut Config),
+    begin: impl FnOnce(&mut Context<Host>) + Send + 'static,
+) -> World {
+    let begin: Mutex<Option<Begin>> = Mutex::new(Some(Box::new(begin)));
+    let mut world = World::new(1).configure(change).at("/", move |_: &Upgrade| {
+        Ok(Host(Some(begin.lock().expect("nobody panics with it").take().expect("there is one client"))))
+    });
+    world.client(Client::at("/"));
+    world.run_for(100);
+    world
+}
