@@ -115,7 +115,7 @@ fn a_delivery_that_is_missing_is_named() {
                 if member == 3 && message == 50 { Fate::IsLost } else { Fate::Arrives }
             },
         );
-    check_blamed(&leaky, "connection 3: message 4… is missing: the one after it came"); // 50, less the greetings
+    check_blamed(&leaky, "connection 3: message 4… is missing: the one after it"); // 50, less the greetings
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Echo in closed loop: what is counted, and what a server may do without being blamed.
 
 use crate::peer::{echo, serve};
-use crate::run::{number, report, wsload};
+use crate::run::{number, report, report_paused, wsload};
 use corewire::prelude::*;
 use corewire::wire::frame::{self, Opcode};
 use serde_json::Value;
@@ -219,6 +219,16 @@ fn text_is_utf8_and_not_all_of_it_ascii() {
         assert!(number(&report, "messages") > 0.0, "{report}");
     }
     assert_eq!(plain.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_one_read_leaves_is_read_all_the_same() {
+    let (_running, address) = corewire_echo(|_| ());
+    // While it is stopped, replies gather; then its time is over, and hardly anything comes after them.
+    let flags = ["-c", "1", "-i", "200000", "-d", "0.8", "-w", "0"];
+    let (before, pause) = (Duration::from_millis(600), Duration::from_millis(400));
+    let report = report_paused("echo", &address, &flags, before, pause);
+    assert!(number(&report, "messages") > 0.0, "{report}");
 }
 
 #[test]

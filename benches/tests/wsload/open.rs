@@ -1,7 +1,7 @@
 //! Echo in open loop: what is due is sent, and waiting is never hidden.
 
 use crate::peer::{echo, serve};
-use crate::run::{number, report};
+use crate::run::{number, report, report_paused};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -24,6 +24,18 @@ fn a_stall_of_the_server_shows_in_the_latency_of_all_that_was_due_meanwhile() {
     assert!(number(&report, "latency_us.p99") >= 60e3, "{report}");
     assert!(number(&report, "latency_us.p50") < 40e3, "{report}");
     assert_eq!(number(&report, "unanswered"), 0.0, "{report}");
+}
+
+#[test]
+fn a_stall_of_the_client_shows_too_and_it_says_that_it_was_late() {
+    let address = echo(|_, _, _| ());
+    let flags = ["-c", "5", "--rate", "500", "-d", "1", "-w", "0"];
+    let (before, pause) = (Duration::from_millis(400), Duration::from_millis(200));
+    let report = report_paused("echo", &address, &flags, before, pause);
+    // A fifth of all messages was due in these 200 ms, and waited for 100 ms on average.
+    assert!(number(&report, "latency_us.p90") >= 70e3, "{report}");
+    assert!(number(&report, "sender_late_us") >= 120e3, "{report}");
+    assert_eq!(report["client"]["is_limit"], true, "{report}");
 }
 
 #[test]

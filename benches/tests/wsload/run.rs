@@ -1,7 +1,9 @@
 //! `wsload` as a process: its report, or its complaint.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// What a run has come to.
 pub(super) struct Run(Output);
@@ -12,12 +14,30 @@ pub(super) fn wsload(mode: &str, server: &str, flags: &[&str]) -> Run {
     Run(command.arg(mode).arg(server).args(flags).output().expect("wsload can be run"))
 }
 
+/// Runs it with `--json`, while the kernel does not let it run for `pause`, once it has run for `before`.
+#[track_caller]
+pub(super) fn report_paused(
+    mode: &str,
+    server: &str,
+    flags: &[&str],
+    before: Duration,
+    pause: Duration,
+) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wsload"));
+    command.arg(mode).arg(server).args(flags).arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("wsload can be run");
+    let pid = Pid::from_child(&child);
+    std::thread::sleep(before);
+    kill_process(pid, Signal::STOP).expect("it runs");
+    std::thread::sleep(pause);
+    kill_process(pid, Signal::CONT).expect("it is still there");
+    Run(child.wait_with_output().expect("it is our child")).report()
+}
+
 /// Runs it with `--json`, and hopes for a report.
 #[track_caller]
 pub(super) fn report(mode: &str, server: &str, flags: &[&str]) -> Value {
-    let run = wsload(mode, server, &[flags, &["--json"]].concat());
-    assert!(run.0.status.success(), "{}", run.complaint());
-    serde_json::from_str(&run.table()).expect("one JSON object, and nothing besides")
+    wsload(mode, server, &[flags, &["--json"]].concat()).report()
 }
 
 /// Runs it, and hopes for a complaint that says `what`, with this exit status. `…` in `what` stands for anything.
@@ -32,6 +52,12 @@ pub(super) fn check_complaint(mode: &str, server: &str, flags: &[&str], status: 
 }
 
 impl Run {
+    #[track_caller]
+    fn report(&self) -> Value {
+        assert!(self.0.status.success(), "{}", self.complaint());
+        serde_json::from_str(&self.table()).expect("one JSON object, and nothing besides")
+    }
+
     pub(super) fn table(&self) -> String {
         String::from_utf8(self.0.stdout.clone()).expect("text")
     }

@@ -63,7 +63,7 @@ pub(crate) enum Fault {
     Broken(io::Error),
     /// A message is not what was sent.
     Differs { message: u64, byte: usize, sent: u8, came: u8 },
-    /// In place of a message, another came, which was sent `ahead` messages after it.
+    /// In place of a message, one came that is sent `ahead` messages after it, by this connection or another.
     Skipped { message: u64, ahead: u64 },
     /// In place of a message, one came that had come before, or is another connection's.
     Repeated { message: u64 },
@@ -106,16 +106,17 @@ impl fmt::Display for Fault {
                 "message {message} differs at byte {byte} of its payload: {sent:#04x} was sent, {came:#04x} came"
             ),
             Self::Skipped { message, ahead: 1 } => {
-                write!(f, "message {message} is missing: the one after it came in its place")
+                write!(f, "message {message} is missing: the one after it, or another connection's, came in its place")
             }
             Self::Skipped { message, ahead } => {
                 let last = message + ahead - 1;
-                write!(f, "messages {message} to {last} are missing: the one after them came in their place")
+                let instead = "the one after them, or another connection's, came in their place";
+                write!(f, "messages {message} to {last} are missing: {instead}")
             }
             Self::Repeated { message } => {
                 write!(
                     f,
-                    "in place of message {message}, one came that had come before, or is not this connection's"
+                    "in place of message {message}, one came that had come before, or another connection's"
                 )
             }
             Self::Frame { message, why } => write!(f, "message {message}: {why}"),

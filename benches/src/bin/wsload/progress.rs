@@ -37,6 +37,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
         }
+        self.bar.set_position(0);
         self.bar.set_length(length);
         self.bar.set_message(what);
         (self.goal, self.next) = (goal, 0);
@@ -53,7 +54,6 @@ impl Progress {
             Goal::Connections(_) => connections as u64,
             Goal::Time(begun, _) => millis(begun, now),
         });
-        self.bar.tick();
     }
 }
 
