@@ -106,7 +106,10 @@ impl fmt::Display for Fault {
                 "message {message} differs at byte {byte} of its payload: {sent:#04x} was sent, {came:#04x} came"
             ),
             Self::Skipped { message, ahead: 1 } => {
-                write!(f, "message {message} is missing: the one after it, or another connection's, came in its place")
+                write!(
+                    f,
+                    "message {message} is missing: the one after it, or another connection's, came in its place"
+                )
             }
             Self::Skipped { message, ahead } => {
                 let last = message + ahead - 1;
