@@ -4,7 +4,8 @@ use super::address::{ActorId, Address, SendError};
 use super::ask::{Answers, Ask, WITHIN};
 use super::cell::Extra;
 use super::local::Local;
-use super::{Actor, Handler, Sendable};
+use super::recipient::To;
+use super::{Actor, Sendable};
 use crate::shard::{ShardId, Time};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -73,12 +74,25 @@ impl<'a, A: Actor> Context<'a, A> {
     /// The message comes back: no room for it, or nobody there. For an actor on another shard only the way there is
     /// known at once; if its mailbox turns out to be full, or the actor gone, the message comes back by
     /// [`Actor::returned`].
-    pub fn send<B: Handler<M>, M: Sendable>(
+    #[inline]
+    pub fn send<M: Sendable>(&mut self, to: impl To<M>, message: M) -> Result<(), SendError<M>> {
+        self.local.send(to.route(), message, Some(self.me))
+    }
+
+    /// Sends a clone of `message` to each of `to`. Returns how many it could not be sent to.
+    pub fn send_to_many<M: Sendable + Clone, T: To<M>>(
         &mut self,
-        to: Address<B>,
+        to: impl IntoIterator<Item = T>,
         message: M,
-    ) -> Result<(), SendError<M>> {
-        self.local.send(to, message, Some(self.me))
+    ) -> usize {
+        let mut to = to.into_iter();
+        let Some(mut next) = to.next() else { return 0 };
+        let mut refused = 0;
+        for after in to {
+            refused += usize::from(self.send(next, message.clone()).is_err());
+            next = after;
+        }
+        refused + usize::from(self.send(next, message).is_err())
     }
 
     /// Asks `to` something: [`Ask::then`] says what is done with the answer. See [`Request`](super::Request) for an
@@ -96,13 +110,13 @@ impl<'a, A: Actor> Context<'a, A> {
     ///
     /// # Errors
     /// The shard's timers are used up; the message comes back.
-    pub fn after<B: Handler<M>, M: Sendable>(
+    pub fn after<M: Sendable>(
         &mut self,
         delay: Duration,
-        to: Address<B>,
+        to: impl To<M>,
         message: M,
     ) -> Result<TimerId, SendError<M>> {
-        self.local.after(delay, to, message, self.me)
+        self.local.after(delay, to.route(), message, self.me)
     }
 
     /// Takes a timer back. False if it has fired.

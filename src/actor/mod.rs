@@ -4,7 +4,7 @@
 //! it wants from others it sends them; nobody else touches it.
 //!
 //! - [`Actor`], [`Handler`]: what people write
-//! - [`Address`]: a number by which an actor is reached
+//! - [`Address`]: a number by which an actor is reached; [`Recipient`]: one that has forgotten the actor's type
 //! - [`Stopping`], [`Reason`]: how an actor ends
 //! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
@@ -30,6 +30,7 @@ pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
 mod pending;
+mod recipient;
 mod reply;
 mod stall;
 
@@ -41,6 +42,9 @@ pub use end::{Reason, Stopping};
 pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
 pub use handle::{Asked, Outside, OutsideAsk};
+#[doc(hidden)]
+pub use recipient::Route;
+pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
 pub(crate) use stall::{Heartbeat, watch};
 

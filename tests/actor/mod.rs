@@ -2,6 +2,7 @@
 
 mod ask;
 mod life;
+mod send;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};

@@ -2,26 +2,27 @@
 
 use super::Local;
 use super::tasks::Held;
-use crate::actor::address::{ActorId, Address, Refused, SendError};
+use crate::actor::address::{ActorId, Refused, SendError};
 use crate::actor::ask::AskError;
 use crate::actor::cell::Next;
 use crate::actor::envelope::{Envelope, Returned, What};
 use crate::actor::handle::Outside;
 use crate::actor::outside::{Calls, Word};
 use crate::actor::reply::Asker;
-use crate::actor::{Answers, AtOnce, Handler, Sendable};
+use crate::actor::{Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
 use crate::shard::ShardId;
 
 impl Local {
-    pub(crate) fn send<A: Handler<M>, M: Sendable>(
+    #[inline]
+    pub(crate) fn send<M: Sendable>(
         &mut self,
-        to: Address<A>,
+        to: Route,
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        self.post(to.id, What::Message(<A as Answers<M, AtOnce>>::DELIVERY), message, from)
+        self.post(to.id, What::Message(to.delivery), message, from)
     }
 
     /// Puts a message into a mailbox of this shard, or into the lane to another.

@@ -1,19 +1,19 @@
 //! What is due on this shard: messages to be sent later, and cells' own ticks.
 
 use super::{Due, Local, Timer};
-use crate::actor::address::{ActorId, Address, SendError};
+use crate::actor::address::{ActorId, SendError};
 use crate::actor::context::TimerId;
 use crate::actor::envelope::{Envelope, What};
-use crate::actor::{Answers, AtOnce, Handler, Sendable};
+use crate::actor::{Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::shard::Time;
 use std::time::Duration;
 
 impl Local {
-    pub(crate) fn after<A: Handler<M>, M: Sendable>(
+    pub(crate) fn after<M: Sendable>(
         &mut self,
         delay: Duration,
-        to: Address<A>,
+        to: Route,
         message: M,
         from: ActorId,
     ) -> Result<TimerId, SendError<M>> {
@@ -29,7 +29,7 @@ impl Local {
         timer.envelope = Some(Envelope {
             to: to.id,
             from: Some(from),
-            what: What::Message(<A as Answers<M, AtOnce>>::DELIVERY),
+            what: What::Message(to.delivery),
             parcel: Parcel::new(message),
         });
         let id = TimerId { index, generation: timer.generation };
