@@ -1,12 +1,12 @@
 //! The way in for other threads: a handle that any of them may have.
 
 use super::address::{Address, Refused, SendError};
-use super::ask::{Answers, AskError, AtOnce, Callback, WITHIN};
+use super::ask::{Answers, AskError, Callback, WITHIN};
 use super::cell::Next;
 use super::envelope::{Envelope, What};
 use super::local::outsider;
 use super::outside::{Calls, Word};
-use super::{Actor, Context, Handler, Sendable};
+use super::{Actor, Context, Route, Sendable, To};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
 use crate::sync::Arc;
@@ -72,10 +72,11 @@ impl Outside {
     /// # Errors
     /// The message comes back: as many wait for its shard as may ([`SendError::Full`]), or the server has ended
     /// ([`SendError::Gone`]).
-    pub fn send<A: Handler<M>, M: Sendable>(&self, to: Address<A>, message: M) -> Result<(), SendError<M>> {
-        let what = What::Message(<A as Answers<M, AtOnce>>::DELIVERY);
-        self.say(to.id.shard, message, |message| {
-            Word::Mail(Envelope { to: to.id, from: None, what, parcel: Parcel::new(message) })
+    pub fn send<M: Sendable>(&self, to: impl To<M>, message: M) -> Result<(), SendError<M>> {
+        let Route { id, delivery } = to.route();
+        self.say(id.shard, message, |message| {
+            let what = What::Message(delivery);
+            Word::Mail(Envelope { to: id, from: None, what, parcel: Parcel::new(message) })
         })
     }
 

@@ -261,6 +261,7 @@ impl World {
             assert_eq!((local.actors(), local.tasks()), (0, 0), "actors or futures are left on {me}");
             houses.push(tenants);
         }
+        houses.iter_mut().for_each(House::forget);
         houses.into_iter().for_each(House::finish);
         let stats = metrics::read(&shared);
         assert_eq!(stats.connections, 0, "connections are still counted though there are none");
