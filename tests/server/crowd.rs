@@ -108,7 +108,7 @@ fn ten_thousand_clients_that_never_read_do_not_stop_one_that_does() {
     );
     assert!(done.blocked > BURST / 2, "{done:?}: the server should have stopped reading most of them");
     assert!(
-        echoes > 100 && slowest < Duration::from_secs(2),
+        echoes > 100 && slowest < Duration::from_secs(5), // seconds only where clients and server fight for two cores
         "{echoes} echoes, the slowest took {slowest:?}"
     );
     // Two shards, each with its quota of 256 MiB for what waits, and what it took to open so many.
