@@ -4,6 +4,7 @@ mod actors;
 mod asks;
 mod echo;
 mod planted;
+mod rings;
 mod sessions;
 
 /// So many seeds, times `SEEDS_TIMES` of the environment.

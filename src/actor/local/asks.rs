@@ -1,12 +1,12 @@
 //! Questions that wait for their answers, on the shard of who asked.
 
 use super::Local;
-use crate::actor::Sendable;
 use crate::actor::address::{ActorId, SendError};
 use crate::actor::ask::{AskError, AskId, Callback};
-use crate::actor::envelope::{Delivery, Envelope, What};
+use crate::actor::envelope::{Envelope, What};
 use crate::actor::pending::Pending;
 use crate::actor::reply::Asker;
+use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ impl Local {
     /// Sends a question, and keeps what is to be done with its answer.
     pub(crate) fn ask<M: Sendable>(
         &mut self,
-        to: ActorId,
-        delivery: &'static Delivery,
+        to: Route,
         message: M,
+        priority: Priority,
         from: ActorId,
         within: Duration,
         callback: Callback,
@@ -26,7 +26,7 @@ impl Local {
             return Err(SendError::Full(message));
         }
         let ask = self.asks.insert(Pending { asker: from, callback }, self.now + within);
-        let sent = self.post(to, What::Ask(delivery, ask), message, Some(from));
+        let sent = self.post(to.id, What::Ask(to.delivery, priority, ask), message, Some(from));
         match &sent {
             Ok(()) => self.counters.asks += 1,
             Err(_) => {
@@ -40,12 +40,11 @@ impl Local {
     /// Hands somebody else's question on: the answer goes to who asked.
     pub(crate) fn pass_on<M: Sendable>(
         &mut self,
-        to: ActorId,
-        delivery: &'static Delivery,
+        to: Route,
         message: M,
         asker: Asker,
     ) -> Result<(), SendError<M>> {
-        self.post(to, What::Ask(delivery, asker.ask), message, Some(asker.who))
+        self.post(to.id, What::Ask(to.delivery, Priority::Normal, asker.ask), message, Some(asker.who))
     }
 
     /// Answers a question of anybody's, here or on another shard.

@@ -2,11 +2,13 @@
 //!
 //! - here: what there is of everything, and how much
 //! - `slots`: who is in them, and how they are run
+//! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
+mod mail;
 mod messages;
 mod slots;
 mod sockets;
@@ -17,7 +19,7 @@ use super::ask::AskId;
 use super::context::TimerId;
 use super::envelope::Envelope;
 use super::late::Late;
-use super::mailbox::MailStore;
+use super::mailbox::{MailId, MailStore};
 use super::outside::Outside;
 use super::pending::Asks;
 use super::stall::Heartbeat;
@@ -25,8 +27,10 @@ use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time, Wheel};
 use crate::sync::Arc;
+pub(crate) use mail::ActorKind;
+use mail::{Known, Latest};
 use slots::Slot;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// How many of everything a shard holds.
 #[derive(Debug, Clone)]
@@ -60,6 +64,7 @@ pub(crate) struct Counters {
     pub(crate) asks: u64,
     pub(crate) asks_failed: u64,
     pub(crate) answers_late: u64,
+    pub(crate) dropped: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -107,8 +112,12 @@ pub(crate) struct Local {
     /// A send of this turn has an owner who goes on when it is done.
     awaits_sent: bool,
     outside: Outside,
-    /// Actor types and their numbers, so that the heartbeat's lock is taken once a type.
-    kinds: Vec<(&'static str, u16)>,
+    /// Actor types by their numbers, which the heartbeat knows too.
+    kinds: Vec<Known>,
+    /// Mail of actors that keep the latest of each key.
+    latest: HashMap<Latest, MailId>,
+    /// Just taken from lanes; empty between turns.
+    arrived: Vec<Envelope>,
     /// Timers whose message was taken back, and that are still on the wheel.
     cancelled: usize,
     /// The shard is ending: no new actors.
@@ -178,6 +187,8 @@ impl Local {
             outside,
             bounds,
             kinds: Vec::new(),
+            latest: HashMap::new(),
+            arrived: Vec::new(),
             cancelled: 0,
             leaving: false,
         }
