@@ -1,6 +1,6 @@
 # Each target does its own set-up: missing system packages are installed by apt, with a line that says so.
 
-.PHONY: echo test check clients bench fuzz
+.PHONY: echo test check clients bench bench-quick contenders criterion fuzz
 
 # The echo demo on :9001. Flags: make echo ARGS="--workers 2"
 echo:
@@ -29,8 +29,26 @@ clients:
 	cargo build --release --example echo
 	tests/clients/run
 
+# corewire beside uWebSockets and others in one run: table, plots and raw results in benches/results; some 25 minutes.
+# Leave the machine alone meanwhile. One cell: make bench-quick ARGS="--only '50 × 16 KiB'"; more: target/release/compare --help
+bench: contenders
+	target/release/compare --out benches/results $(ARGS)
+
+# The same in 3 minutes, beside uWebSockets only, in target/compare.
+bench-quick: contenders
+	target/release/compare --servers corewire,uWebSockets --rounds 3 --seconds 0.4 $(ARGS)
+
+# The servers, the load generator and the runner. A rival that does not build is left out of the table, with the reason.
+contenders:
+	@.ci/setup build
+	@.ci/setup bench
+	cargo build --release --example echo
+	cargo build --release -p corewire-bench --bins
+	-cargo build --release -p corewire-rivals --all-features
+	-benches/rivals/uwebsockets/build target/rivals/uwebsockets
+
 # Criterion's figures of the parts that we watch.
-bench:
+criterion:
 	@.ci/setup build
 	cargo bench --workspace
 

@@ -29,6 +29,14 @@
 //! | swap in `disarm`: → load, then store | `either_the_sleeper_disarms_or_a_ringer_rings` |
 //! | exchange in `must_ring`: → store | `exactly_one_ringer_rings`, `either_the_sleeper_…` |
 //!
+//! | weakened, in `src/ring/flag.rs` | caught by `flag::` |
+//! | --- | --- |
+//! | swap in `raise`: Release → Relaxed | `who_lowers_it_sees_what_was_put_in_before`, `what_is_put_in_while_…` |
+//! | swap in `raise`: → store | `what_is_put_in_while_it_is_lowered_is_not_lost` |
+//! | swap in `lower`: Acquire → Relaxed | `who_lowers_it_…`, `what_is_put_in_while_…` |
+//! | swap in `lower`: → load, then store | `what_is_put_in_while_it_is_lowered_is_not_lost` |
+//! | the bell is looked at before the flag is raised | `a_raised_flag_is_seen_or_its_bell_rings`, `a_sleeper_finds_what_two_put_in` |
+//!
 //! | weakened, in `src/ring/returns.rs` | caught by `home::` |
 //! | --- | --- |
 //! | load in `let_go`: Acquire → Relaxed | `the_last_holder_has_the_block_alone`, `a_block_comes_home_once_…`, `a_holder_may_make_more_…` |
@@ -58,6 +66,7 @@ mod sync {
 pub mod ring;
 
 mod doorbell;
+mod flag;
 #[expect(unsafe_code, reason = "blocks are made and freed by hand here, as a pool does it")]
 mod home;
 mod lane;

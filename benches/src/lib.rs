@@ -1,1 +1,3 @@
-//! The numbers that we watch.
+//! The numbers that we watch: what `make bench` measures beside rivals, and what it makes of that.
+
+pub mod compare;

@@ -4,7 +4,7 @@ use super::address::ActorId;
 use super::envelope::Returned;
 use super::local::{ActorKind, Local};
 use super::{Actor, Context, Reason, Stopping};
-use crate::shard::{Outgoing, SocketEvent, SocketId};
+use crate::shard::{Outgoing, Reader, SocketEvent, SocketId};
 use std::any::Any;
 use std::io;
 
@@ -12,7 +12,7 @@ use std::io;
 /// that is inside is compiled for its type.
 pub(crate) trait Cell {
     /// The actor, and what its context lends it besides: a connection, for a session.
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any);
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra);
 
     /// What its kind has in common.
     fn kind(&self) -> ActorKind;
@@ -43,6 +43,11 @@ pub(crate) trait Cell {
         unreachable!("{} has no socket", self.kind().name)
     }
 
+    /// Its socket may be read.
+    fn readable(&mut self, _: &mut dyn Reader, _: &mut Local, _: ActorId) -> Next {
+        unreachable!("{} has not asked to read", self.kind().name)
+    }
+
     /// Its tick is due.
     fn tick(&mut self, _: &mut Local, _: ActorId) -> Next {
         Next::Stay
@@ -50,6 +55,11 @@ pub(crate) trait Cell {
 
     /// Another thread has said something to it.
     fn poke(&mut self, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
+    /// It has waited for what it asked to wait for.
+    fn go_on(&mut self, _: &mut Local, _: ActorId) -> Next {
         Next::Stay
     }
 
@@ -88,6 +98,15 @@ pub(crate) trait Cell {
         false
     }
 }
+
+/// What a kind of actor has besides itself.
+pub(crate) trait Extra: Any {
+    /// Its actor waits: until [`Cell::go_on`], nothing must be handled.
+    fn wait(&mut self, _: &mut Local) {}
+}
+
+/// Most have nothing.
+impl Extra for () {}
 
 /// What becomes of a cell after it ran.
 pub(crate) enum Next {
@@ -142,7 +161,7 @@ impl<A: Actor> Plain<A> {
 }
 
 impl<A: Actor> Cell for Plain<A> {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
         (&mut self.actor, &mut self.nothing)
     }
 

@@ -2,11 +2,11 @@
 
 use super::address::{ActorId, Address, SendError};
 use super::ask::{Answers, Ask, WITHIN};
+use super::cell::Extra;
 use super::local::Local;
 use super::recipient::To;
 use super::{Actor, Priority, Sendable};
 use crate::shard::{ShardId, Time};
-use std::any::Any;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct Context<'a, A> {
     pub(crate) local: &'a mut Local,
     pub(crate) me: ActorId,
     /// What this kind of actor has besides: a session's connection.
-    pub(crate) extra: &'a mut dyn Any,
+    pub(crate) extra: &'a mut dyn Extra,
     stopping: bool,
     actor: PhantomData<fn(A)>,
 }
@@ -49,7 +49,7 @@ pub struct TimerId {
 }
 
 impl<'a, A: Actor> Context<'a, A> {
-    pub(crate) fn new(local: &'a mut Local, me: ActorId, extra: &'a mut dyn Any) -> Self {
+    pub(crate) fn new(local: &'a mut Local, me: ActorId, extra: &'a mut dyn Extra) -> Self {
         Self { local, me, extra, stopping: false, actor: PhantomData }
     }
 

@@ -153,7 +153,7 @@ pub(crate) fn deliver_request<A: Handler<Request<M, R>>, M: Sendable, R: Send + 
     me: ActorId,
 ) -> Next {
     let Some(asker) = asker else { return Next::Stay }; // made for asks, so there is always one
-    let request = Request { message: unpack::<M>(parcel), reply: ReplyTo::new(asker, local.late().clone()) };
+    let request = Request { message: unpack::<M>(parcel), reply: ReplyTo::new(asker, local.calls().clone()) };
     with_actor(cell, local, me, |actor: &mut A, cx| {
         actor.handle(request, cx);
     })

@@ -11,7 +11,8 @@
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
-//! - `outside`, `late`: how another thread gets a shard's attention, and answers its questions
+//! - `futures`: what a handler has done meanwhile
+//! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
 //!
 //! Does not know: WebSocket, what a connection is. Supervision comes later.
@@ -24,7 +25,8 @@ pub(crate) mod cell;
 mod context;
 mod end;
 pub(crate) mod envelope;
-pub(crate) mod late;
+mod futures;
+mod handle;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
@@ -40,6 +42,8 @@ pub use ask::{Answers, Ask, AskError, AtOnce, InTime};
 pub use context::{Context, TimerId};
 pub use end::{Reason, Stopping};
 pub use envelope::{Delivery, Returned};
+pub use futures::{TaskId, TasksFull};
+pub use handle::{Asked, Outside, OutsideAsk};
 pub use policy::{LOW_WAITS, Overflow, Priority};
 #[doc(hidden)]
 pub use recipient::Route;

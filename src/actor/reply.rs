@@ -2,7 +2,7 @@
 
 use super::address::{ActorId, SendError};
 use super::ask::{Answers, AskError, AskId};
-use super::late::Late;
+use super::outside::Calls;
 use super::{Actor, Address, Context, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use std::fmt;
@@ -65,7 +65,7 @@ pub struct Request<M, R> {
 pub struct ReplyTo<R> {
     asker: Option<Asker>,
     /// By which it answers where there is no shard at hand.
-    late: Late,
+    calls: Calls,
     reply: PhantomData<fn(R)>,
 }
 
@@ -77,8 +77,8 @@ pub(crate) struct Asker {
 }
 
 impl<R: Send + 'static> ReplyTo<R> {
-    pub(crate) fn new(asker: Asker, late: Late) -> Self {
-        Self { asker: Some(asker), late, reply: PhantomData }
+    pub(crate) fn new(asker: Asker, calls: Calls) -> Self {
+        Self { asker: Some(asker), calls, reply: PhantomData }
     }
 
     /// Answers. If the asker has stopped, or does not wait any more, the answer is dropped.
@@ -91,7 +91,7 @@ impl<R: Send + 'static> ReplyTo<R> {
     /// Answers from any thread. On a shard, [`Self::send`] is much cheaper.
     pub fn send_from_outside(mut self, value: R) {
         if let Some(asker) = self.asker.take() {
-            self.late.answer(asker, Ok(Parcel::new(value)));
+            self.calls.answer(asker, Ok(Parcel::new(value)));
         }
     }
 
@@ -123,7 +123,7 @@ impl<R> Drop for ReplyTo<R> {
     fn drop(&mut self) {
         if let Some(asker) = self.asker.take() {
             let why = if std::thread::panicking() { AskError::Crashed } else { AskError::NoReply };
-            self.late.answer(asker, Err(why));
+            self.calls.answer(asker, Err(why));
         }
     }
 }

@@ -68,13 +68,18 @@ impl Heartbeat {
     }
 }
 
-/// Looks at the shards every `turn_max` and logs those that have not come round since. Ends when `stop` says so.
+/// Looks at the shards every `turn_max` and logs those that are in the same turn as the last time. While all of them
+/// sleep it looks ever less often, down to once in [`REST_FACTOR`] times that: each look wakes a core. Ends when `stop`,
+/// which waits as long as it is told, says so.
 pub(crate) fn watch(shards: &[Arc<Heartbeat>], turn_max: Duration, stop: impl Fn(Duration) -> bool) {
-    let mut seen: Vec<u64> = shards.iter().map(|_| u64::MAX).collect();
-    while !stop(turn_max) {
+    // The turn in which each was awake at the last look.
+    let mut seen: Vec<Option<u64>> = shards.iter().map(|_| None).collect();
+    let mut pause = turn_max;
+    while !stop(pause) {
         for (shard, (heartbeat, seen)) in shards.iter().zip(&mut seen).enumerate() {
             let turns = heartbeat.turns.load(Ordering::Relaxed);
-            let stuck = turns == *seen && !heartbeat.sleeping.load(Ordering::Relaxed);
+            let awake = (!heartbeat.sleeping.load(Ordering::Relaxed)).then_some(turns);
+            let stuck = awake.is_some() && awake == *seen;
             if stuck && !heartbeat.is_stuck() {
                 let actor = heartbeat.running_name();
                 *heartbeat.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(actor);
@@ -89,7 +94,11 @@ pub(crate) fn watch(shards: &[Arc<Heartbeat>], turn_max: Duration, stop: impl Fn
                 tracing::info!(shard, "the shard goes on");
             }
             heartbeat.stuck.store(stuck, Ordering::Relaxed);
-            *seen = turns;
+            *seen = awake;
         }
+        let all_sleep = seen.iter().all(Option::is_none);
+        pause = if all_sleep { (pause * 2).min(turn_max * REST_FACTOR) } else { turn_max };
     }
 }
+
+const REST_FACTOR: u32 = 10;

@@ -28,6 +28,8 @@ pub(super) struct Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Receive,
+    /// Received into as well, by a read of ours.
+    Scratch,
     /// Of this size class.
     Class(u8),
     /// In a mapping of its own.

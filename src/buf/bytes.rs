@@ -132,10 +132,16 @@ impl Buf {
         self.block().map_or(0, |header| unsafe { header.as_ref() }.bytes as usize)
     }
 
-    /// Whether it keeps a block from the kernel's receiving.
+    /// Whether it keeps a block from being received into: a receive block or a scratch block.
     pub fn is_in_receive_block(&self) -> bool {
+        matches!(self.kind(), Some(Kind::Receive | Kind::Scratch))
+    }
+
+    /// What kind of block it is in.
+    #[inline]
+    pub(super) fn kind(&self) -> Option<Kind> {
         // SAFETY: we hold a reference, so the header is valid.
-        self.block().is_some_and(|header| unsafe { header.as_ref() }.kind == Kind::Receive)
+        self.block().map(|header| unsafe { header.as_ref() }.kind)
     }
 
     /// Appends `bytes`.
@@ -234,6 +240,58 @@ impl Buf {
         self.start = cut;
         self.len -= bytes as u32;
         front
+    }
+
+    /// Cuts off the headroom as a buffer of its own: no bytes, and that much room. What was read and is done with is
+    /// room for the answer.
+    ///
+    /// ```
+    /// # use corewire::buf::{Pool, PoolConfig};
+    /// # let mut pool = Pool::new(&PoolConfig::default())?;
+    /// let mut read = pool.copy(b"one two ").unwrap();
+    /// read.advance(4);
+    /// let mut answer = read.split_headroom();
+    /// answer.extend_from_slice(b"1 ").unwrap();
+    /// read.advance(4);
+    /// assert!(answer.take_headroom(&mut read)); // more was read, so there is more room
+    /// answer.extend_from_slice(b"2 ").unwrap();
+    /// assert_eq!((&answer[..], answer.room()), (&b"1 2 "[..], 4));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn split_headroom(&mut self) -> Self {
+        if self.floor == self.start {
+            return Self::empty();
+        }
+        if self.start == self.end {
+            let mut all = std::mem::take(self);
+            all.start = all.floor;
+            return all;
+        }
+        // SAFETY: `floor` is before `start`, so we hold a reference and the header is valid.
+        unsafe { self.header.as_ref() }.tag().retain(1);
+        // Both ranges are not empty, do not overlap, and one reference each.
+        let front =
+            Self { header: self.header, floor: self.floor, start: self.floor, len: 0, end: self.start };
+        self.floor = self.start;
+        front
+    }
+
+    /// Takes the headroom of `next` as room, if it begins exactly where this one ends, in the same block. Says whether it
+    /// does. If that is all there is of `next`, it is without a block then.
+    #[inline]
+    pub fn take_headroom(&mut self, next: &mut Self) -> bool {
+        let adjoins = self.header == next.header && self.end == next.floor;
+        if !adjoins || self.block().is_none() || next.block().is_none() {
+            return false;
+        }
+        self.end = next.start;
+        if next.start == next.end {
+            drop(std::mem::take(next)); // its reference; its range is ours from here on
+        } else {
+            next.floor = next.start;
+        }
+        true
     }
 
     /// Puts `next` behind this one again, if it begins exactly where this one ends, in the same block: a message

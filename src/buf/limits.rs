@@ -23,6 +23,11 @@ pub struct PoolConfig {
     pub receive_blocks: u32,
     /// Their size: a power of two, 2 KiB to 1 MiB. Default 64 KiB.
     pub receive_block_bytes: u32,
+    /// Scratch blocks: what large messages are read into, one at a time; more than one because a message that is kept
+    /// keeps its block. At most 256. Default 4.
+    pub scratch_blocks: u32,
+    /// Their size: a power of two, 2 KiB to 1 MiB. Default 1 MiB.
+    pub scratch_block_bytes: u32,
     /// Bytes of all blocks that [`Pool::take`](super::Pool::take) has out at once, counted by block size. At most
     /// 128 GiB. Default 64 MiB. Memory that a block size has once used stays with that size until the pool is
     /// dropped (see [`ClassStats::blocks`]), so a load whose sizes change over time can come to more than this.
@@ -37,6 +42,8 @@ impl Default for PoolConfig {
         Self {
             receive_blocks: 16,
             receive_block_bytes: 64 << 10,
+            scratch_blocks: 4,
+            scratch_block_bytes: 1 << 20,
             outbound_bytes_max: 64 << 20,
             huge_pages: false,
         }
@@ -45,14 +52,25 @@ impl Default for PoolConfig {
 
 impl PoolConfig {
     pub(super) fn check(&self) -> io::Result<()> {
-        let block_bytes = self.receive_block_bytes;
-        if !block_bytes.is_power_of_two() || !(2 << 10..=1 << 20).contains(&block_bytes) {
-            let what = format!("receive_block_bytes {block_bytes}: a power of two from 2 KiB to 1 MiB");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        let sizes = [
+            ("receive_block_bytes", self.receive_block_bytes),
+            ("scratch_block_bytes", self.scratch_block_bytes),
+        ];
+        for (name, block_bytes) in sizes {
+            if !block_bytes.is_power_of_two() || !(2 << 10..=1 << 20).contains(&block_bytes) {
+                let what = format!("{name} {block_bytes}: a power of two from 2 KiB to 1 MiB");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
         }
-        if self.receive_blocks > RECEIVE_BLOCKS_MAX {
-            let what = format!("receive_blocks {}: at most {RECEIVE_BLOCKS_MAX}", self.receive_blocks);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        let counts = [
+            ("receive_blocks", self.receive_blocks, RECEIVE_BLOCKS_MAX),
+            ("scratch_blocks", self.scratch_blocks, SCRATCH_BLOCKS_MAX),
+        ];
+        for (name, blocks, blocks_max) in counts {
+            if blocks > blocks_max {
+                let what = format!("{name} {blocks}: at most {blocks_max}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
         }
         if self.outbound_bytes_max > OUTBOUND_BYTES_MAX {
             let what = format!("outbound_bytes_max {}: at most 128 GiB", self.outbound_bytes_max);
@@ -114,6 +132,8 @@ pub struct Stats {
     pub classes: [ClassStats; CLASSES],
     /// Receive blocks.
     pub receive: ClassStats,
+    /// Scratch blocks.
+    pub scratch: ClassStats,
     /// Outbound blocks over 1 MiB.
     pub large_out: u32,
     /// Bytes of all outbound blocks that are out; what the quota limits.
@@ -127,7 +147,10 @@ pub struct Stats {
 impl Stats {
     /// Blocks of all kinds that are out. Zero: everything is home.
     pub fn blocks_out(&self) -> u32 {
-        self.large_out + self.receive.out + self.classes.iter().map(|class| class.out).sum::<u32>()
+        self.large_out
+            + self.receive.out
+            + self.scratch.out
+            + self.classes.iter().map(|class| class.out).sum::<u32>()
     }
 }
 
@@ -146,5 +169,7 @@ pub struct ClassStats {
 pub(super) const CLASSES: usize = 15;
 /// A buffer ring has no more entries, and a block's index is 16 bits.
 const RECEIVE_BLOCKS_MAX: u32 = 32_768;
+/// Far more than is of use: one is read into at a time.
+const SCRATCH_BLOCKS_MAX: u32 = 256;
 /// Blocks are counted in 32 bits.
 const OUTBOUND_BYTES_MAX: usize = 128 << 30;

@@ -35,6 +35,7 @@ pub struct Pool {
     /// Where blocks come home; a leaked box, so that it can outlive the pool.
     home: NonNull<ReturnStack>,
     receive: Class,
+    scratch: Class,
     classes: [Class; CLASSES],
     large_out: u32,
     outbound_bytes_out: usize,
@@ -45,7 +46,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Maps the receive blocks. Outbound slabs are mapped when first needed, and no memory is touched before use.
+    /// Maps the receive and scratch blocks. Outbound slabs are mapped when first needed, and no memory is touched before use.
     ///
     /// # Errors
     /// `InvalidInput` for a config beyond its limits; else what the kernel says about the mapping.
@@ -59,9 +60,15 @@ impl Pool {
             receive.add(slab, config.receive_blocks);
             pages = got;
         }
+        let mut scratch = Class::new(Kind::Scratch, config.scratch_block_bytes);
+        if config.scratch_blocks > 0 {
+            let (slab, _) = Slab::new(config.scratch_block_bytes, config.scratch_blocks, config.huge_pages)?;
+            scratch.add(slab, config.scratch_blocks);
+        }
         Ok(Self {
             home: NonNull::from(Box::leak(Box::new(ReturnStack::new()))),
             receive,
+            scratch,
             classes: std::array::from_fn(|class| {
                 Class::new(Kind::Class(class as u8), CLASS_BYTES_MIN << class)
             }),
@@ -122,21 +129,58 @@ impl Pool {
     /// A whole block for the kernel to fill. `None`: all are out, or on their way home to a later call.
     #[inline]
     pub fn take_receive(&mut self) -> Option<ReceiveBlock> {
-        let header = match self.receive.reuse() {
+        self.take_whole(|pool| &mut pool.receive)
+    }
+
+    /// A whole scratch block, for reads of ours. `None`: all are out, or on their way home to a later call.
+    ///
+    /// ```
+    /// use corewire::buf::{Pool, PoolConfig};
+    ///
+    /// let mut pool = Pool::new(&PoolConfig { scratch_blocks: 2, ..PoolConfig::default() })?;
+    /// let mut scratch = pool.take_scratch().unwrap();
+    /// let message = scratch.fill(b"as if it was read");
+    /// assert!(!pool.is_scarce(&message)); // there is another, should this be kept
+    /// let mut last = pool.take_scratch().unwrap();
+    /// assert!(pool.is_scarce(&last.fill(b"to be copied")));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn take_scratch(&mut self) -> Option<ReceiveBlock> {
+        self.take_whole(|pool| &mut pool.scratch)
+    }
+
+    #[inline]
+    fn take_whole(&mut self, class: impl Fn(&mut Self) -> &mut Class) -> Option<ReceiveBlock> {
+        let header = match class(self).reuse() {
             Some(header) => header,
             None => {
                 self.reclaim();
-                self.receive.reuse().or_else(|| self.receive.make(self.home))?
+                let home = self.home;
+                let class = class(self);
+                class.reuse().or_else(|| class.make(home))?
             }
         };
         // SAFETY: the block was at home or is new, so nobody holds it.
         Some(unsafe { ReceiveBlock::new(header) })
     }
 
-    /// Whether more than three quarters of the receive blocks are out: whoever would keep a part of one should copy it.
+    /// Whether blocks such as `buf` is in are needed to receive into: more than three quarters of the receive blocks are
+    /// out, or the last scratch block is. Whoever may keep it should copy it.
     #[inline]
-    pub fn is_receive_scarce(&self) -> bool {
-        self.receive.out > self.receive.room / 4 * 3
+    pub fn is_scarce(&self, buf: &Buf) -> bool {
+        match buf.kind() {
+            Some(Kind::Receive) => self.receive.out > self.receive.room / 4 * 3,
+            Some(Kind::Scratch) => self.scratch.out == self.scratch.room,
+            _ => false,
+        }
+    }
+
+    /// Whether a block for `bytes` may be taken in advance of them: three quarters of the quota remain for those who
+    /// need theirs now.
+    #[inline]
+    pub fn is_ample(&self, bytes: usize) -> bool {
+        self.outbound_bytes_out + block_bytes_for(bytes) <= self.outbound_bytes_max / 4
     }
 
     /// Takes back what came home since the last call, and says how many blocks. One load if none did.
@@ -223,6 +267,7 @@ impl Pool {
         Stats {
             classes: std::array::from_fn(|class| of(&self.classes[class])),
             receive: of(&self.receive),
+            scratch: of(&self.scratch),
             large_out: self.large_out,
             outbound_bytes_out: self.outbound_bytes_out,
             copied_payloads: self.copied_payloads,
@@ -274,12 +319,14 @@ impl Pool {
         // SAFETY: the header is valid: its memory goes in `drop`, or just below.
         let block = unsafe { header.as_ref() };
         let (kind, bytes) = (block.kind, block.bytes);
-        if kind != Kind::Receive {
+        if !matches!(kind, Kind::Receive | Kind::Scratch) {
             self.outbound_bytes_out -= bytes as usize;
         }
         match kind {
             // SAFETY: the caller's promise, and the kind says which class.
             Kind::Receive => unsafe { self.receive.put(header) },
+            // SAFETY: as above.
+            Kind::Scratch => unsafe { self.scratch.put(header) },
             // SAFETY: as above.
             Kind::Class(class) => unsafe { self.classes[class as usize].put(header) },
             Kind::Large => {

@@ -98,8 +98,14 @@ impl ReceiveBlock {
         unsafe { Buf::part(self.header, start, end - start, end) }
     }
 
+    /// How much is behind what was carved.
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.len() - self.filled()
+    }
+
     /// Writes `bytes` behind what was carved before, and makes them a buffer: what a kernel does, for one that is made
-    /// up. Not for a block that a real kernel has.
+    /// up. Not for a block that a kernel has.
     ///
     /// ```
     /// # use corewire::buf::{Pool, PoolConfig};
@@ -113,15 +119,40 @@ impl ReceiveBlock {
     /// # Panics
     /// If they are more than the rest of the block.
     pub fn fill(&mut self, bytes: &[u8]) -> Buf {
+        let _ = self.claim(self.filled(), bytes.len());
+        self.fill_with(|spare| {
+            spare[..bytes.len()].copy_from_slice(bytes);
+            bytes.len()
+        })
+    }
+
+    /// Makes a buffer of what `write` puts behind what was carved before: it is given all of that and says how much it
+    /// wrote. Not for a block that a kernel has.
+    ///
+    /// ```
+    /// # use corewire::buf::{Pool, PoolConfig};
+    /// # use std::io::Read;
+    /// # let mut pool = Pool::new(&PoolConfig::default())?;
+    /// let mut scratch = pool.take_scratch().unwrap();
+    /// let mut stream = &b"whatever there is to read"[..];
+    /// let read = scratch.fill_with(|spare| stream.read(spare).unwrap());
+    /// assert_eq!(&read[..8], b"whatever");
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If it says more than there is.
+    #[inline]
+    pub fn fill_with(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> Buf {
         let start = self.filled();
-        let _ = self.claim(start, bytes.len());
-        // SAFETY: `start` is not behind the block's end (`claim`).
-        let to = unsafe { self.as_mut_ptr().add(start) };
-        // SAFETY: `start..start + bytes.len()` is inside of the block (`claim`) and behind all that was given away, so no
-        // buffer covers it, `bytes` included. Nobody else has the address: who gives it to a kernel answers for that.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        // SAFETY: they were written just now, and nothing writes them again.
-        unsafe { self.carve(start, bytes.len()) }
+        // SAFETY: `start` is not behind the block's end.
+        let spare = unsafe { self.as_mut_ptr().add(start) };
+        // SAFETY: from `start` to the block's end nothing was given away, so no buffer covers it, and the borrow of `self`
+        // keeps it so. It is initialised: its memory came zeroed. Nobody else has the address: who gives it to a kernel
+        // answers for that.
+        let written = write(unsafe { std::slice::from_raw_parts_mut(spare, self.room()) });
+        // SAFETY: they were written just now (what was skipped keeps what it was), and nothing writes them again.
+        unsafe { self.carve(start, written) }
     }
 
     /// The last piece: the next `len` bytes, with all that is behind them as room. Saves the counting of

@@ -1,15 +1,15 @@
 //! An open connection in its slot: the session, and the link under it.
 
 use super::farewell::Farewell;
-use super::link::{Link, Payload};
+use super::link::{Link, Payload, Waiting};
 use super::session::{Close, CloseReason, ClosedBy, Session};
 use super::{Message, Planted};
-use crate::actor::cell::{Cell, Next, kind_of};
+use crate::actor::cell::{Cell, Extra, Next, kind_of};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
 use crate::actor::{ActorId, Context};
 use crate::buf::{Buf, Exhausted};
-use crate::shard::{Outgoing, SocketEvent, SocketId, outgoing::GATHER_BYTES_MAX};
+use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, outgoing::GATHER_BYTES_MAX};
 use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
 use crate::wire::{CloseCode, Event, Kind, WireError};
 use std::any::Any;
@@ -81,7 +81,19 @@ impl<S: Session> Connection<S> {
     }
 
     /// Reads all of `bytes`, or as much as may be read now. `held`: they waited before, so the rest goes first.
-    fn read(&mut self, mut bytes: Buf, held: bool, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+    fn read(&mut self, bytes: Buf, held: bool, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+        let result = self.read_frames(bytes, held, local, me);
+        self.link.put_empty_outgoing(local);
+        result
+    }
+
+    fn read_frames(
+        &mut self,
+        mut bytes: Buf,
+        held: bool,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<(), Ending> {
         while !bytes.is_empty() {
             if self.link.must_hold() {
                 if held {
@@ -101,12 +113,19 @@ impl<S: Session> Connection<S> {
             let consumed = step.consumed;
             match step.event {
                 Some(Event::Message { kind, payload, .. }) => {
+                    self.link.state.bulk.frame(payload.len() as u64);
                     let message = take_message(&mut bytes, payload, consumed, local);
+                    if message.len() <= GATHER_BYTES_MAX {
+                        self.link.write_over(&mut bytes, local);
+                    }
                     self.message(kind, message, local, me);
                     continue; // the bytes are consumed already
                 }
-                Some(Event::Part { kind, payload, last, message_bytes_hint, .. }) => {
-                    self.assemble(&bytes[payload], message_bytes_hint, local)?;
+                Some(Event::Part { kind, payload, first, last, frame_bytes_missing, .. }) => {
+                    if first {
+                        self.link.state.bulk.frame(payload.len() as u64 + frame_bytes_missing);
+                    }
+                    self.assemble(&bytes[payload], local)?;
                     if last {
                         let message = self.link.assembly.take().expect("a part has just been added");
                         self.message(kind, message, local, me);
@@ -138,6 +157,89 @@ impl<S: Session> Connection<S> {
         Ok(())
     }
 
+    /// Reads what has come on a socket in bulk, as much of it as may be answered at once.
+    fn read_bulk(&mut self, reader: &mut dyn Reader, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+        let mut left = BULK_READ_BYTES_MAX;
+        let mut read = 0;
+        // What is left is told again.
+        while left > 0 && !self.link.must_hold() && !self.link.has_held() {
+            let (before, reading) = self.read_once(left, reader, local);
+            match reading {
+                Reading::Bytes { front_bytes, behind } => {
+                    let bytes = front_bytes + behind.len();
+                    left = left.saturating_sub(bytes);
+                    read += bytes;
+                    if front_bytes > 0 {
+                        self.read_in_place(before, local, me)?;
+                    }
+                    self.read(behind, false, local, me)?;
+                }
+                Reading::Nothing => break,
+                Reading::Ended => return self.hung_up(),
+                Reading::Failed(error) => return Err(Ending::Broken(error.to_string())),
+            }
+        }
+        if read > 0 {
+            self.link.heard(local.now());
+            local.counters.bytes_in += read as u64;
+            self.link.choose_bulk(read, local);
+        }
+        Ok(())
+    }
+
+    /// Reads into the rest of a frame that has a block, and behind it into scratch. Says where in the block.
+    fn read_once(
+        &mut self,
+        bytes_max: usize,
+        reader: &mut dyn Reader,
+        local: &mut Local,
+    ) -> (usize, Reading) {
+        let missing = usize::try_from(self.link.machine.frame_bytes_missing()).unwrap_or(usize::MAX);
+        // If the next frame is as large as the last, it is to get a block as well: only its head is read elsewhere.
+        let behind_bytes_max = match self.link.state.bulk.expects_large() {
+            true => HEAD_BYTES_MAX,
+            false => bytes_max.saturating_sub(missing),
+        };
+        let socket = self.link.socket;
+        let Some(block) = self.link.assembly.as_mut().filter(|block| missing > 0 && block.room() > 0) else {
+            let behind_bytes_max = if missing > 0 { bytes_max } else { behind_bytes_max };
+            return (0, reader.read(socket, &mut [], behind_bytes_max, &mut local.pool));
+        };
+        let before = block.len();
+        let mut reading = Reading::Nothing;
+        block.fill(|spare| {
+            let room = missing.min(spare.len()).min(bytes_max);
+            let behind_bytes_max = if room < missing { 0 } else { behind_bytes_max };
+            reading = reader.read(socket, &mut spare[..room], behind_bytes_max, &mut local.pool);
+            match reading {
+                Reading::Bytes { front_bytes, .. } => front_bytes,
+                _ => 0,
+            }
+        });
+        (before, reading)
+    }
+
+    /// Reads the part of a frame that is in its block already, from `before` on.
+    fn read_in_place(&mut self, before: usize, local: &mut Local, me: ActorId) -> Result<(), Ending> {
+        let block = self.link.assembly.as_mut().expect("it was read into");
+        let step = self
+            .link
+            .machine
+            .decode(&mut block[before..], &self.link.rules.wire)
+            .map_err(|error| failed(&error))?;
+        if let Some(Event::Part { kind, last: true, .. }) = step.event {
+            let message = self.link.assembly.take().expect("it was read into");
+            self.message(kind, message, local, me);
+        }
+        Ok(())
+    }
+
+    /// The client will say no more. What it said before is read first.
+    fn hung_up(&mut self) -> Result<(), Ending> {
+        self.link.state.ended = true;
+        if self.link.has_held() { Ok(()) } else { Err(Ending::HungUp) }
+    }
+
     fn message(&mut self, kind: Kind, bytes: Buf, local: &mut Local, me: ActorId) {
         if self.link.state.closing {
             local.pool.recycle(bytes); // said before our close reached the client; nobody listens
@@ -148,21 +250,24 @@ impl<S: Session> Connection<S> {
         self.answered(answer, local, me);
     }
 
-    /// Adds a part to the message that is coming in. The block grows with what has come, not with what was declared:
-    /// a header costs its sender nothing, and must not cost us a block.
-    fn assemble(&mut self, part: &[u8], message_bytes_hint: u64, local: &mut Local) -> Result<(), Ending> {
-        let had = self.link.assembly.as_ref().map_or(0, Buf::len);
-        let room = self.link.assembly.as_ref().map_or(0, Buf::room);
-        if self.link.assembly.is_none() || room < part.len() {
-            let needed = had + part.len();
-            // The frame's end is known; how many more frames follow is not.
-            let end = if message_bytes_hint > needed as u64 {
-                message_bytes_hint
-            } else {
-                self.link.rules.wire.message_bytes_max
+    /// Adds a part to the message that is coming in. Its block has room for the rest of the frame, as long as memory is
+    /// ample; else it grows with what has come: a header costs its sender nothing, and must not cost others a block.
+    fn assemble(&mut self, part: &[u8], local: &mut Local) -> Result<(), Ending> {
+        let (had, room) = self.link.assembly.as_ref().map_or((0, 0), |block| (block.len(), block.room()));
+        let missing = usize::try_from(self.link.machine.frame_bytes_missing()).unwrap_or(usize::MAX);
+        let needed = had + part.len();
+        let end = needed.saturating_add(missing);
+        let message_bytes_max =
+            usize::try_from(self.link.rules.wire.message_bytes_max).unwrap_or(usize::MAX).max(end);
+        // Twice what was there, so that many fragments are not copied as many times.
+        let in_advance = end.max(had * 2).min(message_bytes_max);
+        let is_ample = missing > 0 && local.pool.is_ample(in_advance + HEADROOM_BYTES);
+        if self.link.assembly.is_none() || room < part.len() || (is_ample && room < part.len() + missing) {
+            let bytes = match missing {
+                _ if is_ample => in_advance,
+                0 => needed.max(message_bytes_max.min(needed.saturating_mul(2))), // how much follows is not known
+                _ => end.min(needed.saturating_mul(2)),
             };
-            let end = usize::try_from(end).unwrap_or(usize::MAX);
-            let bytes = needed.max(end.min(needed.saturating_mul(2)));
             let mut larger = local
                 .pool
                 .take(bytes + HEADROOM_BYTES)
@@ -284,7 +389,7 @@ impl<S: Session> Connection<S> {
 }
 
 impl<S: Session> Cell for Connection<S> {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
         (&mut self.session, &mut self.link)
     }
 
@@ -329,7 +434,10 @@ impl<S: Session> Cell for Connection<S> {
                 if self.link.has_held() {
                     self.link.hold(bytes, local, me).map_err(|exhausted| short_of_memory(exhausted, local))
                 } else {
-                    self.read(bytes, false, local, me)
+                    let read = bytes.len();
+                    let result = self.read(bytes, false, local, me);
+                    self.link.choose_bulk(read, local);
+                    result
                 }
             }
             SocketEvent::Writable => {
@@ -340,20 +448,25 @@ impl<S: Session> Cell for Connection<S> {
                 self.link.unblock(local, me);
                 Ok(())
             }
-            SocketEvent::Ended => {
-                self.link.state.ended = true;
-                // What it said before is read first.
-                if self.link.has_held() { Ok(()) } else { Err(Ending::HungUp) }
-            }
+            SocketEvent::Ended => self.hung_up(),
             SocketEvent::Failed(error) => Err(Ending::Broken(error.to_string())),
         };
         self.next(result, local, me)
     }
 
+    fn readable(&mut self, reader: &mut dyn Reader, local: &mut Local, me: ActorId) -> Next {
+        let result = self.read_bulk(reader, local, me);
+        self.next(result, local, me)
+    }
+
     fn tick(&mut self, local: &mut Local, me: ActorId) -> Next {
-        let held = self.read_held(local, me); // a resumed session's
-        if held.is_err() || !self.link.is_tick_due(local.now()) {
-            return self.next(held, local, me);
+        // A resumed session's.
+        if let Err(ending) = self.read_held(local, me) {
+            return self.end(ending, local, me);
+        }
+        if !self.link.is_tick_due(local.now()) {
+            self.link.tick_again(local, me);
+            return Next::Stay;
         }
         if self.link.state.closing {
             if self.link.state.blocked {
@@ -361,7 +474,7 @@ impl<S: Session> Cell for Connection<S> {
             }
             return self.reset("the client did not answer our close", local, me);
         }
-        if self.link.state.paused {
+        if self.link.wants_nothing() {
             self.link.heard(local.now()); // a session that wants to hear nothing hears no pongs either
         }
         let idle_ms = self.link.rules.idle_timeout.as_millis() as u32;
@@ -404,9 +517,21 @@ impl<S: Session> Cell for Connection<S> {
         }
         local.put_outgoing(outgoing);
         let read = self.read_held(local, me);
-        if read.is_ok() && !self.link.state.closing {
+        if self.link.state.waiting != Waiting::No {
+            self.link.state.waiting = Waiting::AndDrained;
+        } else if read.is_ok() && !self.link.state.closing {
             self.call(local, me, S::drained);
         }
+        self.next(read, local, me)
+    }
+
+    fn go_on(&mut self, local: &mut Local, me: ActorId) -> Next {
+        let waited = std::mem::take(&mut self.link.state.waiting);
+        self.link.heard(local.now()); // its silence counts from now on
+        if waited == Waiting::AndDrained && !self.link.state.closing {
+            self.call(local, me, S::drained);
+        }
+        let read = self.read_held(local, me);
         self.next(read, local, me)
     }
 
@@ -431,7 +556,7 @@ impl<S: Session> Cell for Connection<S> {
 /// The message at `payload`, with `consumed` bytes taken off the front of `bytes`. Small ones are copied, so that a
 /// session that keeps one does not keep the block that many others share; so are larger ones when blocks are scarce.
 fn take_message(bytes: &mut Buf, payload: Range<usize>, consumed: usize, local: &mut Local) -> Buf {
-    let small = payload.len() <= GATHER_BYTES_MAX || local.pool.is_receive_scarce();
+    let small = payload.len() <= GATHER_BYTES_MAX || local.pool.is_scarce(bytes);
     if small && let Ok(message) = local.pool.copy(&bytes[payload.clone()]) {
         bytes.advance(consumed);
         return message;
@@ -455,5 +580,10 @@ fn short_of_memory(exhausted: Exhausted, local: &mut Local) -> Ending {
     Ending::Fail(Close { code: CloseCode::TRY_AGAIN_LATER, reason: "the server is short of memory".into() })
 }
 
+/// How much of one connection is read in one turn: as much as it takes for the answers to be a quarter of the largest
+/// queue by default, so that none has to wait for the next turn.
+const BULK_READ_BYTES_MAX: usize = 264 << 10;
+/// Enough for a header, and to be worth copying.
+const HEAD_BYTES_MAX: usize = 4 << 10;
 /// For the longest header that a server sends.
 const HEADROOM_BYTES: usize = 10;

@@ -8,6 +8,7 @@ use crate::actor::{ActorId, Context, SendError};
 use crate::buf::{Buf, Exhausted};
 use crate::wire::Kind;
 use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
+use std::any::Any;
 
 /// The client of a session, while one of its callbacks runs. From [`Context::client`].
 ///
@@ -22,7 +23,8 @@ pub struct Client<'a> {
 impl<S: Session> Context<'_, S> {
     /// The client of this session.
     pub fn client(&mut self) -> Client<'_> {
-        let link = self.extra.downcast_mut::<Link>().expect("a session's context carries its link");
+        let extra: &mut dyn Any = self.extra;
+        let link = extra.downcast_mut::<Link>().expect("a session's context carries its link");
         Client { link, local: self.local, me: self.me }
     }
 

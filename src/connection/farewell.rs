@@ -4,10 +4,10 @@
 //! we stop sending first, and read on, into nothing, until the peer has ended too.
 
 use crate::actor::ActorId;
-use crate::actor::cell::{Cell, Next};
+use crate::actor::cell::{Cell, Extra, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
-use crate::shard::{Outgoing, SocketEvent, SocketId, Time};
+use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, Time};
 use std::any::Any;
 use std::io;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Farewell {
 }
 
 impl Cell for Farewell {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
         unreachable!("nobody has the address of a connection that is being let go")
     }
 
@@ -109,8 +109,19 @@ impl Cell for Farewell {
         }
     }
 
-    fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
+    fn readable(&mut self, reader: &mut dyn Reader, local: &mut Local, me: ActorId) -> Next {
+        let event = match reader.read(self.socket, &mut [], usize::MAX, &mut local.pool) {
+            Reading::Bytes { behind, .. } => SocketEvent::Received(behind),
+            Reading::Nothing => return Next::Stay,
+            Reading::Ended => SocketEvent::Ended,
+            Reading::Failed(error) => SocketEvent::Failed(error),
+        };
+        self.socket_event(event, local, me)
+    }
+
+    fn tick(&mut self, local: &mut Local, me: ActorId) -> Next {
         if local.now() < self.deadline {
+            local.tick_at(self.deadline, me);
             return Next::Stay;
         }
         // What the kernel has taken it delivers, if it is let; what it has not, nobody waits for any more.
@@ -143,6 +154,10 @@ impl Cell for Farewell {
             }
             local.requests.push(Request::ShutdownWrite(self.socket));
         } else {
+            let mut outgoing = outgoing;
+            if let Err(exhausted) = outgoing.leave_receive_blocks(&mut local.pool) {
+                local.memory_is_short(exhausted);
+            }
             self.outgoing = Some(outgoing);
             self.blocked = true;
             local.requests.push(Request::WaitWritable(self.socket));

@@ -4,10 +4,10 @@ use super::Rules;
 use super::farewell::Farewell;
 use super::link::Link;
 use crate::actor::ActorId;
-use crate::actor::cell::{Cell, Next};
+use crate::actor::cell::{Cell, Extra, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
-use crate::actor::outside::Outside;
+use crate::actor::outside::Calls;
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{SocketEvent, SocketId};
 use crate::wire::handshake::{self, Progress};
@@ -53,7 +53,7 @@ impl<'a> Deref for Upgrade<'a> {
 /// Decides what becomes of a request. The server's routes.
 pub(crate) trait Doorman {
     /// A session for this request, now or later.
-    fn admit(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Admitted, Refusal>;
+    fn admit(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Admitted, Refusal>;
     /// An answer to a request for something else.
     fn plain(&self, request: &http::Request<'_>) -> Refusal;
 }
@@ -130,7 +130,7 @@ impl Handshake {
         Ok(head)
     }
 
-    fn judge(&self, bytes: &[u8], outside: &Outside, me: ActorId) -> Progressed {
+    fn judge(&self, bytes: &[u8], calls: &Calls, me: ActorId) -> Progressed {
         let (request, key, head_bytes) = match handshake::parse(bytes, &self.rules.head) {
             Ok(Progress::Incomplete) => return Progressed::More,
             Ok(Progress::Plain { request }) => {
@@ -146,7 +146,7 @@ impl Handshake {
             }
         };
         let upgrade = Upgrade { request, peer: self.peer };
-        let admitted = match self.doorman.admit(&upgrade, outside, me) {
+        let admitted = match self.doorman.admit(&upgrade, calls, me) {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 tracing::debug!(peer = %self.peer, status = refusal.status(), "request refused by its route");
@@ -179,7 +179,7 @@ impl Handshake {
         if !ends_a_line && bytes.len() < self.rules.head.head_bytes_max {
             return self.keep(bytes, local); // a head that trickles is not read again for every byte
         }
-        match self.judge(&bytes, local.outside(), me) {
+        match self.judge(&bytes, local.calls(), me) {
             Progressed::More => self.keep(bytes, local),
             Progressed::Open { response, head_bytes, session } => {
                 bytes.advance(head_bytes);
@@ -273,7 +273,7 @@ impl Handshake {
 }
 
 impl Cell for Handshake {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
         unreachable!("nobody has the address of a connection that has not been upgraded")
     }
 

@@ -1,7 +1,9 @@
 //! A connection's own state, under its session: the protocol, what waits to go out, what waits to be read.
 
+use super::bulk::Bulk;
 use super::session::Close;
 use super::{Planted, Rules};
+use crate::actor::cell::Extra;
 use crate::actor::local::{Local, Request};
 use crate::actor::{ActorId, SendError};
 use crate::buf::{Buf, Exhausted};
@@ -26,12 +28,15 @@ pub(crate) struct Link {
     pub(crate) socket: SocketId,
     /// When something was last heard, in milliseconds of the shard's clock.
     heard_ms: u32,
-    /// When the tick that counts is due; ticks before that are left over.
+    /// When the tick that counts is due; one before that is for what was held.
     tick_ms: u32,
     /// Why we closed; 0 before that.
     pub(crate) closed_with: u16,
     pub(crate) state: LinkState,
 }
+
+/// What a connection's box has besides the session.
+pub(crate) const LINK_BYTES: usize = size_of::<Link>();
 
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct LinkState {
@@ -39,6 +44,8 @@ pub(crate) struct LinkState {
     pub(crate) blocked: bool,
     /// The session wants to hear nothing.
     pub(crate) paused: bool,
+    /// The session waits for a future.
+    pub(crate) waiting: Waiting,
     /// The driver was told not to receive.
     reading_stopped: bool,
     /// We have sent a close frame and wait for the client's.
@@ -52,6 +59,18 @@ pub(crate) struct LinkState {
     pub(crate) pinged: bool,
     /// A fragmented message of ours has begun.
     pub(crate) streaming: bool,
+    /// Whether it is read in bulk.
+    pub(crate) bulk: Bulk,
+}
+
+/// Whether a session waits for a future.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    #[default]
+    No,
+    Yes,
+    /// And there is room again, which it is told when it goes on.
+    AndDrained,
 }
 
 /// Bytes to send, with or without an owner.
@@ -185,7 +204,8 @@ impl Link {
         self.state.closing = true;
         let timeout_ms = self.rules.close_timeout.as_millis() as u32;
         self.tick_in(timeout_ms, local, me);
-        // Its answer must be heard, whatever the session wanted.
+        // Its answer must be heard, whatever the session wanted; the session itself hears nothing more of this client.
+        self.state.paused |= std::mem::take(&mut self.state.waiting) != Waiting::No;
         self.resume(local, me);
     }
 
@@ -193,6 +213,25 @@ impl Link {
     pub(crate) fn queue_pong(&mut self, payload: &[u8], local: &mut Local, me: ActorId) {
         // Full or gone: a pong is a courtesy then.
         let _ = self.queue(Opcode::Pong, true, Payload::Copied(payload), local, me);
+    }
+
+    /// Lets answers be written over what of `bytes` has been read.
+    #[inline]
+    pub(crate) fn write_over(&mut self, bytes: &mut Buf, local: &mut Local) {
+        // What cannot go out in this turn must not stay in a block that is received into.
+        if !self.state.blocked {
+            self.outgoing.get_or_insert_with(|| local.take_outgoing()).write_over(bytes);
+        }
+    }
+
+    /// Keeps no list of pieces in which nothing is.
+    #[inline]
+    pub(crate) fn put_empty_outgoing(&mut self, local: &mut Local) {
+        if self.queued_bytes() == 0
+            && let Some(outgoing) = self.outgoing.take()
+        {
+            local.put_outgoing(outgoing);
+        }
     }
 
     /// What can be sent now.
@@ -231,7 +270,12 @@ impl Link {
 
     /// Whether what comes must wait: the peer does not take our answers, or the session does not want to hear.
     pub(crate) fn must_hold(&self) -> bool {
-        self.state.blocked || self.state.paused || self.is_ahead()
+        self.state.blocked || self.wants_nothing() || self.is_ahead()
+    }
+
+    /// The session wants to hear nothing, for now.
+    pub(crate) fn wants_nothing(&self) -> bool {
+        self.state.paused || self.state.waiting != Waiting::No
     }
 
     /// So much waits to be sent in this turn that reading on would overflow the queue of a peer that does read.
@@ -294,6 +338,13 @@ impl Link {
         self.held.is_some()
     }
 
+    /// So many bytes came at once: reads in bulk from now on, or no more, if that is better.
+    pub(crate) fn choose_bulk(&mut self, bytes: usize, local: &mut Local) {
+        if let Some(on) = self.state.bulk.heard(bytes, self.machine.frame_bytes_missing()) {
+            local.requests.push(Request::Bulk { socket: self.socket, on });
+        }
+    }
+
     fn stop_reading(&mut self, local: &mut Local) {
         if !self.state.reading_stopped {
             self.state.reading_stopped = true;
@@ -339,15 +390,31 @@ impl Link {
         ms(now).wrapping_sub(self.heard_ms)
     }
 
-    /// Ticks `delay_ms` from now; ticks before that do not count any more.
+    /// Has the tick that counts come in `delay_ms` from now.
     pub(crate) fn tick_in(&mut self, delay_ms: u32, local: &mut Local, me: ActorId) {
         let due = local.tick_at(local.now() + std::time::Duration::from_millis(delay_ms.max(1).into()), me);
         self.tick_ms = ms(due);
     }
 
+    /// After a tick that came before the one that counts: waits on for that.
+    pub(crate) fn tick_again(&self, local: &mut Local, me: ActorId) {
+        let now_ms = local.now().as_millis();
+        let left_ms = self.tick_ms.wrapping_sub(now_ms as u32);
+        local.tick_at(Time::from_nanos((now_ms + u64::from(left_ms)) * 1_000_000), me);
+    }
+
     /// Whether the tick that counts is due.
     pub(crate) fn is_tick_due(&self, now: Time) -> bool {
         ms(now).wrapping_sub(self.tick_ms) < u32::MAX / 2
+    }
+}
+
+impl Extra for Link {
+    fn wait(&mut self, local: &mut Local) {
+        if self.state.waiting == Waiting::No && !self.state.closing {
+            self.state.waiting = Waiting::Yes;
+            self.stop_reading(local);
+        }
     }
 }
 

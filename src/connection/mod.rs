@@ -6,6 +6,7 @@
 //! - [`Upgrade`]: the request that a session comes from; [`Ticket`]: answering it later
 //! - [`Rules`]: limits and times
 //! - `handshake`, `cell`, `farewell`: a connection's three lives in its slot, in order
+//! - `bulk`: when large messages are read, and not received
 //! - `link`: what lies under a session: queues, back-pressure, silence
 //!
 //! Does not know: how sockets are accepted, which route made a session, other connections.
@@ -13,6 +14,7 @@
 //! A message comes from `shard` as bytes and leaves for the user's [`Session`]; what that sends leaves for `shard` at
 //! the end of the turn.
 
+mod bulk;
 mod cell;
 mod client;
 mod farewell;

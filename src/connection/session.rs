@@ -1,7 +1,7 @@
 //! `Session`: what people write for each client.
 
 use super::Message;
-use crate::actor::{Actor, Context, Overflow, Refused, Returned, SendError};
+use crate::actor::{Actor, Context, Overflow, Refused, Returned, SendError, TasksFull};
 use crate::wire::CloseCode;
 use std::borrow::Cow;
 
@@ -108,6 +108,13 @@ impl<M> From<SendError<M>> for Close {
                 Self { code: CloseCode::INTERNAL_ERROR, reason: "whom this was for has stopped".into() }
             }
         }
+    }
+}
+
+/// What the client is told: 1013.
+impl<F> From<TasksFull<F>> for Close {
+    fn from(_: TasksFull<F>) -> Self {
+        Self { code: CloseCode::TRY_AGAIN_LATER, reason: "too much is under way; try again later".into() }
     }
 }
 

@@ -4,7 +4,7 @@ use super::handshake::Verdict;
 use super::{Connection, Session};
 use crate::actor::ActorId;
 use crate::actor::cell::Cell;
-use crate::actor::outside::Outside;
+use crate::actor::outside::Calls;
 use crate::wire::http::Refusal;
 use std::marker::PhantomData;
 
@@ -34,7 +34,7 @@ use std::marker::PhantomData;
 /// ```
 pub struct Ticket<S> {
     verdict: Option<flume::Sender<Verdict>>,
-    outside: Outside,
+    calls: Calls,
     /// The request that waits.
     to: ActorId,
     session: PhantomData<fn() -> S>,
@@ -42,9 +42,9 @@ pub struct Ticket<S> {
 
 impl<S: Session> Ticket<S> {
     /// A ticket, and where its use shows.
-    pub(crate) fn new(outside: Outside, to: ActorId) -> (Self, flume::Receiver<Verdict>) {
+    pub(crate) fn new(calls: Calls, to: ActorId) -> (Self, flume::Receiver<Verdict>) {
         let (verdict, receiver) = flume::bounded(1);
-        (Self { verdict: Some(verdict), outside, to, session: PhantomData }, receiver)
+        (Self { verdict: Some(verdict), calls, to, session: PhantomData }, receiver)
     }
 
     /// Opens the WebSocket. `make` is called on the connection's shard, so the session need not be `Send`.
@@ -69,7 +69,7 @@ impl<S> Drop for Ticket<S> {
     fn drop(&mut self) {
         // Whether something was said or never will be, it must show before the shard looks.
         self.verdict = None;
-        self.outside.tell(self.to);
+        self.calls.poke(self.to);
     }
 }
 

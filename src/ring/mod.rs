@@ -2,6 +2,7 @@
 //!
 //! - [`spsc`]: a bounded lane from one shard to another, written and read by batch.
 //! - [`doorbell`]: how a sleeping shard is woken once, and a waking one not at all.
+//! - [`flag`]: whether a box that other threads fill is worth a look.
 //! - [`returns`]: how a block goes home to the shard that owns its memory, and the count that says when.
 //! - [`parcel`]: a message of any type in an envelope of one size.
 //!
@@ -13,6 +14,7 @@
 //! A message comes from `shard::mesh`, in a [`parcel::Parcel`], and leaves for `shard::mesh` on another core.
 
 pub mod doorbell;
+pub mod flag;
 pub mod parcel;
 pub mod returns;
 pub mod spsc;

@@ -1,9 +1,11 @@
 //! Everything that has a limit, in one place.
 
 use crate::actor::ASKS_MAX;
-use crate::actor::local::Bounds;
+use crate::actor::local::{Bounds, SLOT_BYTES};
 use crate::buf::PoolConfig;
 use crate::connection::Rules;
+use crate::connection::link::LINK_BYTES;
+use crate::shard::uring::driver::SOCKET_BYTES;
 use crate::shard::{Pace, SLEEP_MAX};
 use crate::topology::Policy;
 use std::fmt;
@@ -47,6 +49,10 @@ pub struct Config {
     pub lane_slots: usize,
     /// Timers with a message, of one shard.
     pub timers_max: u32,
+    /// Futures and streams that actors of one shard have begun.
+    pub tasks_max: u32,
+    /// Messages and other words from other threads that wait for one shard.
+    pub outside_slots: u32,
     /// Questions of one shard's actors that wait for their answers; at most 1,048,576.
     pub asks_max: u32,
     /// What each connection may do.
@@ -55,6 +61,9 @@ pub struct Config {
     pub outbound_bytes_max: usize,
     /// Bytes that the kernel may receive into, of one shard.
     pub receive_bytes: usize,
+    /// Bytes that large messages are read into, of one shard, in blocks of up to 1 MiB: one is used at a time, the others
+    /// while a session keeps messages. None is touched before a large message comes.
+    pub scratch_bytes: usize,
     /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
     pub huge_pages: bool,
     /// Whether the kernel fills a receive block piece by piece where it can (Linux 6.12). Else every receive takes a
@@ -62,7 +71,8 @@ pub struct Config {
     pub receive_incremental: bool,
     /// From SIGTERM to the end, for clients to answer our close.
     pub drain_timeout: Duration,
-    /// A turn longer than this is logged, with the name of the actor that kept the shard.
+    /// A turn of twice this is logged, with the name of the actor that kept the shard. While all shards sleep they are
+    /// looked at less often: of the first turn after a rest this is sure only from eleven times this.
     pub turn_max: Duration,
 }
 
@@ -81,10 +91,13 @@ impl Default for Config {
             mail_slots: 65_536,
             lane_slots: 1024,
             timers_max: 65_536,
+            tasks_max: 65_536,
+            outside_slots: 4096,
             asks_max: 65_536,
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
+            scratch_bytes: 4 << 20,
             huge_pages: false,
             receive_incremental: true,
             drain_timeout: Duration::from_secs(10),
@@ -108,6 +121,7 @@ impl Config {
             mailbox_slots: self.mailbox_slots,
             mail_slots: self.mail_slots,
             timers_max: self.timers_max,
+            tasks_max: self.tasks_max,
             asks_max: self.asks_max,
         }
     }
@@ -116,7 +130,10 @@ impl Config {
     pub(crate) fn pool(&self, incremental: bool) -> PoolConfig {
         let block_bytes = if incremental { 64 << 10 } else { 2 << 10 };
         let blocks = (self.receive_bytes / block_bytes).clamp(2, 32_768);
+        let scratch_block_bytes = 1 << (self.scratch_bytes / 4).clamp(2 << 10, 1 << 20).ilog2();
         PoolConfig {
+            scratch_blocks: (self.scratch_bytes / scratch_block_bytes).clamp(2, 256) as u32,
+            scratch_block_bytes: scratch_block_bytes as u32,
             receive_blocks: blocks as u32,
             receive_block_bytes: block_bytes as u32,
             outbound_bytes_max: self.outbound_bytes_max,
@@ -144,7 +161,7 @@ impl Config {
         let shards = u64::from(shards);
         Sum {
             shards,
-            receive_bytes: shards * self.receive_bytes as u64,
+            receive_bytes: shards * (self.receive_bytes + self.scratch_bytes) as u64,
             outbound_bytes: shards * self.outbound_bytes_max as u64,
             lane_bytes: 2
                 * shards
@@ -255,3 +272,9 @@ const ENVELOPE_BYTES: u64 = 144;
 /// A question that waits, and its answer on the way.
 const ASK_BYTES: u64 = 64 + ENVELOPE_BYTES;
 const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);
+/// What an idle connection takes, its session's own state not counted: 224 bytes.
+const CONNECTION_BYTES: usize = SLOT_BYTES // a slot (48) and a place in the timer wheel (16)
+    + SOCKET_BYTES // what the driver knows of its socket (16)
+    + LINK_BYTES // a box with all that is neither needed by the moment nor shared (136)
+    + 8; // what the allocator adds to a box
+const _: () = assert!(CONNECTION_BYTES <= 240); // a million of them; tables grow by doubling, which is not in here

@@ -221,17 +221,20 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn lanes(&mut self, max: usize) {
         self.local.lanes(max);
-        self.local.hear_outside();
+        self.local.hear_outside(max);
         while let Some(parcel) = self.local.shard_mail.pop_front() {
             let arrival = parcel.downcast::<Arrival<S>>().expect("shards send each other arrivals only");
             self.arrive(arrival);
         }
     }
 
-    fn completion(&mut self, completion: Completion<S>) {
+    fn completion(&mut self, completion: Completion<S>, driver: &mut D) {
         match completion {
             Completion::Socket(slot, event) => {
                 self.local.run(slot, |cell, local, me| cell.socket_event(event, local, me));
+            }
+            Completion::Readable(slot) => {
+                self.local.run(slot, |cell, local, me| cell.readable(driver, local, me));
             }
             Completion::Accepted(socket, peer) => {
                 self.door.back_off = Duration::ZERO;
@@ -243,6 +246,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn mail(&mut self, max: usize) {
         self.local.deliver(max);
+        self.local.poll_tasks(max);
     }
 
     fn timers(&mut self) {
@@ -259,6 +263,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             match request {
                 Request::Pause(socket) => driver.pause(socket),
                 Request::Resume(socket) => driver.resume(socket),
+                Request::Bulk { socket, on } => driver.bulk(socket, on),
                 Request::WaitWritable(socket) => driver.wait_writable(socket),
                 Request::ShutdownWrite(socket) => driver.shutdown_write(socket),
                 Request::Close { socket, reset } => driver.close(socket, reset),
@@ -297,14 +302,18 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     fn next_timer(&self) -> Option<Time> {
         let cut_at =
             self.goodbye.begun_at.filter(|_| !self.goodbye.cut).map(|begun_at| begun_at + self.drain_timeout);
-        [self.local.next_timer(), self.door.again_at, cut_at].into_iter().flatten().min()
+        // The others do not say when they have ended too.
+        let others_at = self.goodbye.drained.then(|| self.local.now() + OTHERS_PAUSE);
+        [self.local.next_timer(), self.door.again_at, cut_at, others_at].into_iter().flatten().min()
     }
 
     fn arm(&mut self) -> bool {
         self.local.mesh.arm();
+        self.local.calls().arm();
         let something = self.local.mesh.has_mail() || <Self as Tenants<D>>::is_busy(self);
         if something {
             self.local.mesh.disarm();
+            self.local.calls().disarm();
         } else {
             self.local.heartbeat.set_sleeping(true);
         }
@@ -312,8 +321,10 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     }
 
     fn disarm(&mut self, unrung: bool) {
-        let unrung = self.local.mesh.disarm() && unrung;
-        let lost = unrung && (self.local.mesh.has_mail() || self.local.outside().is_set());
+        let (lanes_unrung, outside_unrung) = (self.local.mesh.disarm(), self.local.calls().disarm());
+        let lost = unrung
+            && (lanes_unrung && self.local.mesh.has_mail()
+                || outside_unrung && self.local.calls().is_raised());
         self.local.counters.wakes_lost += u64::from(lost);
         self.local.heartbeat.set_sleeping(false);
     }
@@ -331,3 +342,4 @@ fn door_of(shard: ShardId) -> ActorId {
 const BACK_OFF_MIN: Duration = Duration::from_millis(20);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const GOODBYES_PER_TURN: u32 = 256;
+const OTHERS_PAUSE: Duration = Duration::from_millis(10);

@@ -23,9 +23,10 @@ pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
 
+use crate::actor::Outside;
 use crate::actor::envelope::Envelope;
 use crate::actor::local::Local;
-use crate::actor::outside::Outside;
+use crate::actor::outside::Calls;
 use crate::buf::{Pages, Pool};
 use crate::connection::{Session, Ticket, Upgrade};
 use crate::shard::uring::driver::UringConfig;
@@ -173,9 +174,13 @@ impl Server {
         let wakers =
             (0..shards).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>().map_err(Error::Shard)?;
         let shared = Shared::new(shards);
+        let outside = Outside::new(wakers.iter().map(|waker| {
+            let waker = waker.clone();
+            Calls::new(config.outside_slots, move || waker.wake())
+        }));
         let building = Building {
             peers: Peers::new(wakers.clone()),
-            wakers: wakers.clone().into(),
+            outside: outside.clone(),
             shared: shared.clone(),
             routes,
             config: config.clone(),
@@ -209,7 +214,7 @@ impl Server {
         }
         tracing::info!(%address, "serving");
         let watchdog = watch(&shared, &config);
-        Ok(Running { handle: Handle { shared, wakers: wakers.into(), address }, hosts, watchdog })
+        Ok(Running { handle: Handle { shared, wakers: wakers.into(), outside, address }, hosts, watchdog })
     }
 }
 
@@ -262,6 +267,7 @@ impl Running {
 pub struct Handle {
     shared: Arc<Shared>,
     wakers: Arc<[Waker]>,
+    outside: Outside,
     address: SocketAddr,
 }
 
@@ -277,6 +283,11 @@ impl Handle {
     pub fn stop_now(&self) {
         self.shared.advance(Phase::Cutting);
         self.wake();
+    }
+
+    /// Its shards, to send to their actors from this thread or any other.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     /// What it has done so far.
@@ -304,7 +315,7 @@ impl Handle {
 #[derive(Clone)]
 struct Building {
     peers: Arc<Peers>,
-    wakers: Arc<[Waker]>,
+    outside: Outside,
     shared: Arc<Shared>,
     routes: Routes,
     config: Config,
@@ -361,7 +372,7 @@ impl Building {
         mesh: Mesh<Envelope>,
         listener: OwnedFd,
     ) -> std::io::Result<Shard<UringDriver, House<crate::shard::uring::Socket>>> {
-        let Self { peers, wakers, shared, routes, config, features, epoch } = self;
+        let Self { peers, outside, shared, routes, config, features, epoch } = self;
         let me = mesh.me();
         let pool_config = config.pool(features.incremental);
         let pool = Pool::new(&pool_config)?;
@@ -380,8 +391,6 @@ impl Building {
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
         let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-        let waker = wakers[usize::from(me.0)].clone();
-        let outside = Outside::new(move || waker.wake());
         let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))

@@ -2,7 +2,7 @@
 
 use crate::actor::ActorId;
 use crate::actor::cell::Cell;
-use crate::actor::outside::Outside;
+use crate::actor::outside::Calls;
 use crate::connection::handshake::{Admitted, Decision, Doorman};
 use crate::connection::{Connection, Session, Ticket, Upgrade};
 use crate::sync::Arc;
@@ -21,7 +21,7 @@ struct Entry {
 
 /// Makes connections of one kind of session.
 trait Route: Send + Sync {
-    fn decide(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Decision, Refusal>;
+    fn decide(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Decision, Refusal>;
 }
 
 struct To<F, S> {
@@ -34,7 +34,7 @@ where
     F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync,
     S: Session,
 {
-    fn decide(&self, upgrade: &Upgrade<'_>, _: &Outside, _: ActorId) -> Result<Decision, Refusal> {
+    fn decide(&self, upgrade: &Upgrade<'_>, _: &Calls, _: ActorId) -> Result<Decision, Refusal> {
         let session = (self.make)(upgrade)?;
         Ok(Decision::Now(Box::new(move |link| Box::new(Connection::new(session, link)) as Box<dyn Cell>)))
     }
@@ -51,8 +51,8 @@ where
     F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync,
     S: Session,
 {
-    fn decide(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Decision, Refusal> {
-        let (ticket, verdict) = Ticket::new(outside.clone(), to);
+    fn decide(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Decision, Refusal> {
+        let (ticket, verdict) = Ticket::new(calls.clone(), to);
         (self.ask)(upgrade, ticket);
         Ok(Decision::Later(verdict))
     }
@@ -93,12 +93,12 @@ impl Routes {
 }
 
 impl Doorman for Routes {
-    fn admit(&self, upgrade: &Upgrade<'_>, outside: &Outside, to: ActorId) -> Result<Admitted, Refusal> {
+    fn admit(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Admitted, Refusal> {
         let entry = self.find(upgrade.path()).ok_or_else(|| Refusal::new(404))?;
         // The client's order is its preference (RFC 6455 §1.9). None in common is no error: the client decides.
         let subprotocol =
             upgrade.subprotocols().find(|offered| entry.subprotocols.iter().any(|ours| ours == offered));
-        let session = entry.route.decide(upgrade, outside, to)?;
+        let session = entry.route.decide(upgrade, calls, to)?;
         Ok(Admitted { subprotocol: subprotocol.map(str::to_owned), session })
     }
 

@@ -24,6 +24,9 @@ pub enum Completion<S> {
     AcceptFailed(io::Error),
     /// Something happened on an attached socket.
     Socket(Slot, SocketEvent),
+    /// A socket in bulk may be read, with [`Reader::read`]. Told again next turn, and every turn, until that finds
+    /// [`Reading::Nothing`] or an end; a reader may leave it for then.
+    Readable(Slot),
 }
 
 /// Something that happened on a socket.
@@ -37,6 +40,38 @@ pub enum SocketEvent {
     Failed(io::Error),
     /// A send that fell short may be tried again.
     Writable,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub enum Reading {
+    /// So many bytes are in the room that was given, and these came behind them.
+    Bytes {
+        /// How many are in front.
+        front_bytes: usize,
+        /// What did not fit there; often nothing.
+        behind: Buf,
+    },
+    /// Nothing, for now: nothing has come, or there is no scratch block to read into.
+    Nothing,
+    /// The peer will send no more.
+    Ended,
+    /// The connection broke.
+    Failed(io::Error),
+}
+
+/// The part of a driver that reads sockets in bulk.
+pub trait Reader {
+    /// Reads what has come, without waiting: into `front` until that is full, and then at most `behind_bytes_max` into a
+    /// part of a scratch block of `pool`. Answers to what is read from there should leave in this turn, since the block
+    /// is needed in the next.
+    fn read(
+        &mut self,
+        socket: SocketId,
+        front: &mut [u8],
+        behind_bytes_max: usize,
+        pool: &mut Pool,
+    ) -> Reading;
 }
 
 /// What became of a send.
@@ -54,7 +89,7 @@ pub struct Sent {
 ///
 /// The order of calls in a turn: [`Self::poll`], then any number of [`Self::send`] and of the others, then
 /// [`Self::enter`], then [`Self::next_sent`] until it is empty: every send has its answer by then.
-pub trait Driver {
+pub trait Driver: Reader {
     /// A connected socket that belongs to no shard. Dropping it closes it.
     type Socket: Send + 'static;
 
@@ -72,6 +107,10 @@ pub trait Driver {
 
     /// Receives again.
     fn resume(&mut self, socket: SocketId);
+
+    /// Much is to come on this socket, or no more. While it does, it is not received from: its owner is told that it is
+    /// [`Completion::Readable`], and reads it into its own memory. What was received before is told before.
+    fn bulk(&mut self, socket: SocketId, on: bool);
 
     /// Queues one send for the next [`Self::enter`]. At most one a socket and turn, and none while a rest waits
     /// for [`SocketEvent::Writable`].

@@ -4,25 +4,30 @@
 //!
 //! - [`driver`]: the kernel in completions; `uring` is the real one
 //! - [`outgoing`]: what one connection has to send
+//! - `bulk`: reading large messages, as far as it is the same for every driver
 //! - [`mesh`]: lanes and doorbells between shards
-//! - [`time`]: the clock and the timer wheel
+//! - [`time`]: the clock
+//! - [`wheel`]: the timer wheel
 //!
 //! Does not know: WebSocket, actors, sessions.
 //!
 //! A message comes from `shard::uring` (or `sim`) and leaves for `actor`; on its way out it comes from
 //! `connection` and leaves for the kernel.
 
+pub(crate) mod bulk;
 pub mod driver;
 pub mod mesh;
 pub mod outgoing;
 pub mod time;
 #[expect(unsafe_code, reason = "what the kernel reads and writes must outlive the request")]
 pub mod uring;
+pub mod wheel;
 
-pub use driver::{Completion, Driver, Sent, Slot, SocketEvent, SocketId};
+pub use driver::{Completion, Driver, Reader, Reading, Sent, Slot, SocketEvent, SocketId};
 pub use mesh::Mesh;
 pub use outgoing::Outgoing;
-pub use time::{Time, Wheel};
+pub use time::Time;
+pub use wheel::Wheel;
 
 use crate::buf::Pool;
 use std::time::Duration;
@@ -54,8 +59,8 @@ pub trait Tenants<D: Driver> {
     fn begin(&mut self, now: Time);
     /// Takes at most `max` envelopes from each other shard.
     fn lanes(&mut self, max: usize);
-    /// Takes one completion.
-    fn completion(&mut self, completion: Completion<D::Socket>);
+    /// Takes one completion, and reads from `driver` if that is what it says.
+    fn completion(&mut self, completion: Completion<D::Socket>, driver: &mut D);
     /// Lets actors handle what is in their mailboxes, `max` messages at most.
     fn mail(&mut self, max: usize);
     /// Fires what is due.
@@ -89,8 +94,9 @@ pub enum Turn {
     Slept,
 }
 
-/// The longest sleep. A lost wake-up would cost this much and no more; the tenants count those.
-pub const SLEEP_MAX: Duration = Duration::from_millis(50);
+/// The longest sleep. A lost wake-up would cost this much and no more; the tenants count those. Nothing else waits for
+/// it: a shorter one only wakes a shard in vain.
+pub const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// A shard: one driver and those who live on it.
 #[derive(Debug)]
@@ -139,7 +145,7 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
             }
             events += 1;
             if let Some(completion) = next {
-                tenants.completion(completion);
+                tenants.completion(completion, driver);
             }
         }
         tenants.mail(pace.events_max * MAIL_PER_EVENT);

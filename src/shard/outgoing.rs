@@ -45,6 +45,37 @@ impl Outgoing {
         self.bytes == 0
     }
 
+    /// Lets the answer be written over what has been read: the headroom of `read` becomes room for what is gathered
+    /// next, if that comes first or right behind what is gathered there already. It stays in the cache so, and no block
+    /// is taken for it. Only for small frames, whose answers are as small, and only until the end of the turn.
+    ///
+    /// ```
+    /// use corewire::buf::{Pool, PoolConfig};
+    /// use corewire::shard::Outgoing;
+    ///
+    /// let mut pool = Pool::new(&PoolConfig::default())?;
+    /// let mut read = pool.copy(b"MASK one MASK two").unwrap();
+    /// let mut outgoing = Outgoing::default();
+    /// read.advance(9);
+    /// outgoing.write_over(&mut read);
+    /// outgoing.gather([b"1 ", b"one"], &mut pool).unwrap();
+    /// read.advance(8);
+    /// outgoing.write_over(&mut read);
+    /// outgoing.gather([b"2 ", b"two"], &mut pool).unwrap();
+    /// assert_eq!((outgoing.pieces(), pool.stats().blocks_out()), (1, 1));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn write_over(&mut self, read: &mut Buf) {
+        match self.pieces.back_mut() {
+            None => self.pieces.push_back(Piece::Gathered(read.split_headroom())),
+            Some(Piece::Gathered(block)) => {
+                block.take_headroom(read);
+            }
+            Some(_) => {}
+        }
+    }
+
     /// Copies `parts` to the end, next to what was gathered before.
     ///
     /// # Errors
@@ -52,6 +83,11 @@ impl Outgoing {
     pub fn gather(&mut self, parts: [&[u8]; 2], pool: &mut Pool) -> Result<(), Exhausted> {
         let bytes = parts[0].len() + parts[1].len();
         if !matches!(self.pieces.back(), Some(Piece::Gathered(block)) if block.room() >= bytes) {
+            if matches!(self.pieces.back(), Some(Piece::Gathered(block)) if block.is_empty())
+                && let Some(Piece::Gathered(unused)) = self.pieces.pop_back()
+            {
+                pool.recycle(unused);
+            }
             // The first block is small: most turns say one thing. A second one means a busy connection.
             let block_bytes = if self.pieces.is_empty() { GATHER_FIRST_BYTES } else { GATHER_MORE_BYTES };
             self.pieces.push_back(Piece::Gathered(pool.take(bytes.max(block_bytes))?));
@@ -127,7 +163,7 @@ impl Outgoing {
     /// The pool's outbound quota is used up. What was moved stays moved, nothing is lost.
     pub fn leave_receive_blocks(&mut self, pool: &mut Pool) -> Result<(), Exhausted> {
         for piece in &mut self.pieces {
-            if let Piece::Own(payload) = piece
+            if let Piece::Own(payload) | Piece::Gathered(payload) = piece
                 && payload.is_in_receive_block()
             {
                 let own = pool.copy(payload)?;

@@ -5,14 +5,15 @@ use super::driver::SimDriver;
 use super::fault::Faults;
 use super::living::Living;
 use super::net::{Net, SimSocket, Way, Wires};
+use crate::actor::Outside;
 use crate::actor::local::Local;
-use crate::actor::outside::Outside;
+use crate::actor::outside::Calls;
 use crate::buf::Pool;
 use crate::server::Config;
 use crate::server::house::House;
 use crate::server::route::Routes;
 use crate::server::shared::{Phase, Shared};
-use crate::shard::{Driver as _, Mesh, Pace, Shard, Time};
+use crate::shard::{Driver as _, Mesh, Pace, Shard, ShardId, Time};
 use crate::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub(super) struct Begun {
     pub(super) wires: Wires,
     pub(super) shared: Arc<Shared>,
+    pub(super) outside: Outside,
     pub(super) shards: Vec<Shard<SimDriver, House<SimSocket>>>,
     pub(super) clients: Vec<Living>,
     steps: u64,
@@ -32,6 +34,8 @@ enum Choice {
     Shard(usize),
     Deliver(usize, Way),
     Client(usize),
+    /// What other threads have said to this shard is there.
+    Land(usize),
 }
 
 impl Begun {
@@ -50,14 +54,19 @@ impl Begun {
         let shared = Shared::new(shards);
         let incremental = rng.bool();
         let pace = Pace { sleep_max: NEVER, ..config.pace() };
+        let outside = Outside::new((0..shards).map(|me| {
+            let (bell, sayings) = (wires.clone(), wires.clone());
+            Calls::delayed(
+                config.outside_slots,
+                move || bell.get().bells[usize::from(me)] = true,
+                move || sayings.get().say(ShardId(me)),
+            )
+        }));
         let build = |mesh: Mesh<_>| {
             let me = mesh.me();
             let pool = Pool::new(&config.pool(incremental)).expect("a small pool can be had");
             let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-            // What another thread would wake, the world sees by its flag.
-            let bell = wires.clone();
-            let outside = Outside::new(move || bell.get().bells[usize::from(me.0)] = true);
-            let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
+            let local = Local::new(pool, mesh, heartbeat, outside.clone(), config.bounds());
             let house = House::new(local, shared.clone(), routes.clone(), config, rng.u64(..));
             Shard::new(SimDriver::new(wires.clone(), me, incremental), house, pace)
         };
@@ -66,7 +75,7 @@ impl Begun {
             let mut net = wires.get();
             scripts.into_iter().map(|script| Living::new(script, &mut net.rng, Time::ZERO)).collect()
         };
-        Self { wires, shared, shards, clients, steps: 0, turns: 0 }
+        Self { wires, shared, outside, shards, clients, steps: 0, turns: 0 }
     }
 
     pub(super) fn advance(&mut self, phase: Phase) {
@@ -98,7 +107,7 @@ impl Begun {
         let now = self.wires.get().now;
         for (number, shard) in self.shards.iter().enumerate() {
             let due = match shard.driver.asleep {
-                Some(until) if !(shard.driver.has_news() || shard.tenants.local.outside().is_set()) => until,
+                Some(until) if !shard.driver.has_news() => until,
                 _ => now,
             };
             at(due, now, Choice::Shard(number));
@@ -110,6 +119,11 @@ impl Begun {
                     if let Some(due) = net.due(id, way) {
                         at(due, now, Choice::Deliver(id, way));
                     }
+                }
+            }
+            for (number, due) in net.said.iter().enumerate() {
+                if let Some(due) = *due {
+                    at(due, now, Choice::Land(number));
                 }
             }
             for (number, client) in self.clients.iter().enumerate() {
@@ -130,6 +144,10 @@ impl Begun {
         match choice {
             Choice::Shard(number) => self.turn(number),
             Choice::Deliver(id, way) => self.wires.get().deliver(id, way),
+            Choice::Land(number) => {
+                self.wires.get().said[number] = None;
+                self.shards[number].tenants.local.calls().land();
+            }
             Choice::Client(number) => self.clients[number].act(&mut self.wires.get()),
         }
         now <= end
@@ -161,9 +179,11 @@ impl Begun {
         for shard in &mut self.shards {
             let me = shard.tenants.local.mesh.me();
             if shard.driver.asleep.is_some() && !self.wires.get().bells[usize::from(me.0)] {
+                let local = &mut shard.tenants.local;
+                assert!(!local.mesh.has_mail(), "{me} sleeps, its lanes have mail, and nobody rang");
                 assert!(
-                    !shard.tenants.local.mesh.has_mail(),
-                    "{me} sleeps, its lanes have mail, and nobody rang"
+                    !local.calls().is_raised(),
+                    "{me} sleeps, other threads have said something, and nobody rang"
                 );
             }
         }

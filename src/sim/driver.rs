@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::net::{End, Net, SimSocket, Way, Wires};
 use crate::buf::{Buf, Pool, ReceiveBlock};
+use crate::shard::bulk::{Bulk, Watch};
 use crate::shard::{Completion, Driver, Outgoing, Sent, ShardId, Slot, SocketEvent, SocketId, Time};
 use std::collections::VecDeque;
 use std::io;
@@ -11,13 +12,15 @@ use std::time::Duration;
 
 /// One shard's made-up kernel.
 pub(super) struct SimDriver {
-    wires: Wires,
+    pub(super) wires: Wires,
     me: ShardId,
     now: Time,
-    sockets: Vec<Entry>,
+    pub(super) sockets: Vec<Entry>,
     free: Vec<u32>,
     /// Sockets whose receive ended for want of blocks.
     starved: VecDeque<u32>,
+    /// Sockets that may be read.
+    pub(super) bulk: Bulk,
     /// Blocks lent to the kernel.
     blocks: VecDeque<ReceiveBlock>,
     blocks_max: usize,
@@ -28,7 +31,7 @@ pub(super) struct SimDriver {
     after: Vec<(u32, After)>,
     rings: Vec<ShardId>,
     /// Posted by the kernel, not polled yet.
-    posted: VecDeque<Posted>,
+    pub(super) posted: VecDeque<Posted>,
     accepting: bool,
     /// A send of the last enter fell short: that is a completion too.
     fell_short: bool,
@@ -37,17 +40,22 @@ pub(super) struct SimDriver {
 }
 
 #[derive(Debug, Default)]
-struct Entry {
-    socket: Option<SimSocket>,
-    slot: Slot,
+pub(super) struct Entry {
+    pub(super) socket: Option<SimSocket>,
+    pub(super) slot: Slot,
     /// What the driver knows: as the real one's.
     receiving: bool,
-    paused: bool,
-    ended: bool,
+    pub(super) watching: bool,
+    pub(super) watch: Watch,
+    pub(super) paused: bool,
+    pub(super) ended: bool,
     polling: bool,
-    closing: bool,
+    pub(super) closing: bool,
     /// What the kernel has: requests that are armed, and a cancel of them.
     receive_armed: bool,
+    pub(super) watch_armed: bool,
+    /// The arrivals that the watch has told of.
+    pub(super) watch_told: u64,
     poll_armed: bool,
     cancelled: bool,
 }
@@ -60,7 +68,7 @@ enum After {
 
 /// What the kernel posted.
 #[derive(Debug)]
-enum Posted {
+pub(super) enum Posted {
     Accepted(SimSocket, SocketAddr),
     AcceptFailed,
     Received {
@@ -77,6 +85,12 @@ enum Posted {
         index: u32,
         cancelled: bool,
     },
+    /// Something has arrived, or nothing, if the watch was cancelled.
+    Watched {
+        index: u32,
+        arrived: bool,
+        more: bool,
+    },
 }
 
 impl SimDriver {
@@ -88,6 +102,7 @@ impl SimDriver {
             sockets: Vec::new(),
             free: Vec::new(),
             starved: VecDeque::new(),
+            bulk: Bulk::default(),
             blocks: VecDeque::new(),
             blocks_max: 32,
             incremental,
@@ -107,6 +122,7 @@ impl SimDriver {
         let net = self.wires.get();
         self.fell_short
             || !self.posted.is_empty()
+            || !self.bulk.is_empty()
             || net.bells[usize::from(self.me.0)]
             || self.accepting && !net.doors[usize::from(self.me.0)].queue.is_empty()
             || self.sockets.iter().any(|entry| entry.is_ready(&net))
@@ -202,6 +218,9 @@ impl SimDriver {
             }
             let entry = &mut self.sockets[index as usize];
             entry.cancelled = false;
+            if std::mem::take(&mut entry.watch_armed) {
+                self.posted.push_back(Posted::Watched { index, arrived: false, more: false });
+            }
             if std::mem::take(&mut entry.poll_armed) {
                 self.posted.push_back(Posted::PollOver { index, cancelled: true });
             }
@@ -210,6 +229,7 @@ impl SimDriver {
         if entry.receive_armed && net.connections[id].up.is_readable() {
             self.receive(index, id, net);
         }
+        self.look(index, net);
         let entry = &mut self.sockets[index as usize];
         if entry.poll_armed && entry.is_writable(net) {
             entry.poll_armed = false;
@@ -257,9 +277,14 @@ impl SimDriver {
         }
     }
 
-    fn arm_receive(&mut self, index: u32) {
+    pub(super) fn arm_receive(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
-        if entry.socket.is_none() || entry.receiving || entry.paused || entry.ended || entry.closing {
+        let armed = entry.receiving || entry.watching;
+        if entry.socket.is_none() || armed || entry.paused || entry.ended || entry.closing {
+            return;
+        }
+        if entry.watch.on {
+            self.arm_watch(index);
             return;
         }
         entry.receiving = true;
@@ -268,8 +293,9 @@ impl SimDriver {
 
     fn release(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
-        if entry.closing && !entry.receiving && !entry.polling {
-            *entry = Entry::default(); // drops the socket, which closes it
+        if entry.closing && !entry.receiving && !entry.watching && !entry.polling {
+            // Drops the socket, which closes it.
+            *entry = Entry { watch: entry.watch.forget(), ..Entry::default() };
             self.free.push(index);
         }
     }
@@ -298,7 +324,9 @@ impl SimDriver {
                         None
                     }
                     libc::ENOBUFS => {
-                        if !closing {
+                        if entry.watch.on {
+                            self.arm_receive(index);
+                        } else if !closing {
                             self.starved.push_back(index);
                         }
                         None
@@ -322,6 +350,10 @@ impl SimDriver {
                     return None;
                 }
                 (index, Some(SocketEvent::Writable))
+            }
+            Posted::Watched { index, arrived, more } => {
+                self.watched(index, arrived, more);
+                (index, None)
             }
         };
         let entry = &self.sockets[index as usize];
@@ -350,7 +382,7 @@ fn send(net: &mut Net, id: usize, outgoing: &Outgoing) -> usize {
 }
 
 impl Entry {
-    fn id(&self) -> usize {
+    pub(super) fn id(&self) -> usize {
         self.socket.as_ref().expect("a socket is there until it is released").id
     }
 
@@ -363,6 +395,7 @@ impl Entry {
         self.socket.is_some()
             && (self.cancelled
                 || self.receive_armed && net.connections[self.id()].up.is_readable()
+                || self.watch_armed && net.connections[self.id()].up.arrivals != self.watch_told
                 || self.poll_armed && self.is_writable(net))
     }
 }
@@ -394,7 +427,8 @@ impl Driver for SimDriver {
             self.sockets.push(Entry::default());
             self.sockets.len() as u32 - 1
         });
-        self.sockets[index as usize] = Entry { socket: Some(socket), slot, ..Entry::default() };
+        let watch = self.sockets[index as usize].watch;
+        self.sockets[index as usize] = Entry { socket: Some(socket), slot, watch, ..Entry::default() };
         self.arm_receive(index);
         SocketId(index)
     }
@@ -409,7 +443,18 @@ impl Driver for SimDriver {
 
     fn resume(&mut self, SocketId(index): SocketId) {
         self.sockets[index as usize].paused = false;
+        self.queue_readable(index);
         self.arm_receive(index);
+    }
+
+    fn bulk(&mut self, SocketId(index): SocketId, on: bool) {
+        let entry = &mut self.sockets[index as usize];
+        entry.watch.on = on;
+        if if on { entry.receiving } else { entry.watching } {
+            entry.cancelled |= entry.receive_armed || entry.watch_armed;
+        } else {
+            self.arm_receive(index);
+        }
     }
 
     fn send(&mut self, SocketId(index): SocketId, outgoing: Box<Outgoing>) {
@@ -437,7 +482,7 @@ impl Driver for SimDriver {
         let entry = &mut self.sockets[index as usize];
         assert!(entry.socket.is_some() && !entry.closing, "a socket is closed once");
         entry.closing = true;
-        entry.cancelled |= entry.receive_armed || entry.poll_armed;
+        entry.cancelled |= entry.receive_armed || entry.watch_armed || entry.poll_armed;
         self.after.push((index, After::Close { reset }));
     }
 
@@ -449,8 +494,12 @@ impl Driver for SimDriver {
     ) -> usize {
         let mut events = 0;
         while events < events_max {
-            let Some(posted) = self.posted.pop_front() else { break };
-            if let Some(completion) = self.complete(posted) {
+            let completion = match self.posted.pop_front() {
+                Some(posted) => self.complete(posted),
+                None if self.bulk.is_due() => self.next_readable(),
+                None => break,
+            };
+            if let Some(completion) = completion {
                 sink(completion);
                 events += 1;
             }
@@ -460,10 +509,11 @@ impl Driver for SimDriver {
 
     fn has_completions(&mut self) -> bool {
         // As the real one: the starved wait for the blocks that sends give back.
-        !self.posted.is_empty() || !self.starved.is_empty() && !self.sends.is_empty()
+        !self.posted.is_empty() || !self.bulk.is_empty() || !self.starved.is_empty() && !self.sends.is_empty()
     }
 
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {
+        self.bulk.end_turn();
         pool.reclaim();
         while self.blocks.len() < self.blocks_max
             && let Some(block) = pool.take_receive()

@@ -9,7 +9,7 @@
 //! - [`Fault`], [`Faults`]: what goes wrong, and how often
 //! - `crowd`, `living`: clients that are made up, and a client at work
 //! - `begun`: what can happen next, and that one thing of it happens
-//! - `driver`, `net`: the made-up kernel and network
+//! - `driver`, `bulk`, `net`: the made-up kernel and network
 //!
 //! One source of chance decides which shard turns, which piece of a stream arrives, which client acts. Time passes only
 //! when nobody can do anything. A shard that sleeps turns again when a completion is ready, when its doorbell was rung,
@@ -20,6 +20,7 @@
 //! A message comes from a [`Client`] and leaves for `shard`, as if it came from `shard::uring`.
 
 mod begun;
+mod bulk;
 mod client;
 mod crowd;
 mod driver;

@@ -1,7 +1,7 @@
 //! The made-up network: connections as two pipes each, listening sockets, doorbells, and one source of chance.
 
 use super::fault::{Fault, Faults};
-use crate::shard::Time;
+use crate::shard::{ShardId, Time};
 use crate::sync::Arc;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,6 +50,8 @@ pub(super) struct Net {
     pub(super) doors: Vec<Door>,
     /// Whose doorbell was rung and not heard yet.
     pub(super) bells: Vec<bool>,
+    /// When what other threads said to a shard is there to be heard.
+    pub(super) said: Vec<Option<Time>>,
     /// What was dealt so far, by [`Fault`].
     pub(super) dealt: [u64; Fault::ALL.len()],
 }
@@ -80,6 +82,8 @@ pub(super) struct Pipe {
     /// Arrived, and not taken yet.
     pub(super) arrived: VecDeque<u8>,
     pub(super) end: Option<End>,
+    /// How often something has arrived.
+    pub(super) arrivals: u64,
     /// What both sockets' buffers hold.
     bytes_max: usize,
     /// The receiving socket is closed: what comes is answered by a reset.
@@ -123,8 +127,21 @@ impl Net {
             connections: Vec::new(),
             doors: (0..shards).map(|_| Door { open: true, queue: VecDeque::new() }).collect(),
             bells: vec![false; usize::from(shards)],
+            said: vec![None; usize::from(shards)],
             dealt: [0; Fault::ALL.len()],
         }
+    }
+
+    /// Another thread says something to `shard`, which hears it sooner or later.
+    pub(super) fn say(&mut self, shard: ShardId) {
+        let due = self.now + self.delay();
+        let said = &mut self.said[usize::from(shard.0)];
+        *said = Some(said.map_or(due, |before| before.min(due)));
+    }
+
+    fn delay(&mut self) -> Duration {
+        let late = self.deals(Fault::Delay);
+        if late { Duration::from_micros(self.rng.u64(1..40_000)) } else { Duration::ZERO }
     }
 
     /// Whether `fault` happens now.
@@ -217,12 +234,7 @@ impl Net {
     }
 
     fn put(&mut self, id: usize, way: Way, what: What) {
-        let delay = if self.deals(Fault::Delay) {
-            Duration::from_micros(self.rng.u64(1..40_000))
-        } else {
-            Duration::ZERO
-        };
-        let due = self.now + delay;
+        let due = self.now + self.delay();
         let pipe = self.pipe(id, way);
         if let What::Bytes(bytes) = &what {
             pipe.flight_bytes += bytes.len();
@@ -242,6 +254,7 @@ impl Net {
     pub(super) fn deliver(&mut self, id: usize, way: Way) {
         let pipe = self.pipe(id, way);
         let Some(Segment { what, .. }) = pipe.flight.pop_front() else { return };
+        pipe.arrivals += 1;
         match what {
             What::Bytes(bytes) => {
                 pipe.flight_bytes -= bytes.len();
@@ -283,6 +296,7 @@ impl Pipe {
             flight_bytes: 0,
             arrived: VecDeque::new(),
             end: None,
+            arrivals: 0,
             bytes_max,
             reader_gone: false,
             writer_done: false,

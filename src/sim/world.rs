@@ -4,6 +4,7 @@ use super::begun::Begun;
 use super::client::{Client, Heard, Report};
 use super::fault::{Fault, Faults};
 use super::living::Living;
+use crate::actor::Outside;
 use crate::connection::{Session, Upgrade};
 use crate::server::house::House;
 use crate::server::route::Routes;
@@ -137,6 +138,11 @@ impl World {
         &self.begun.as_ref().expect("the world has begun").clients[client].report
     }
 
+    /// The shards, as other threads see them. What is said by it is heard when chance likes, as everything here.
+    pub fn outside(&mut self) -> Outside {
+        self.begin().outside.clone()
+    }
+
     /// What the server has counted.
     pub fn stats(&mut self) -> Stats {
         metrics::read(&self.begin().shared)
@@ -251,9 +257,11 @@ impl World {
         let mut houses = Vec::new();
         for Shard { driver, tenants, .. } in shards {
             drop(driver);
-            assert_eq!(tenants.local.actors(), 0, "actors are left on {}", tenants.local.mesh.me());
+            let (local, me) = (&tenants.local, tenants.local.mesh.me());
+            assert_eq!((local.actors(), local.tasks()), (0, 0), "actors or futures are left on {me}");
             houses.push(tenants);
         }
+        houses.iter_mut().for_each(House::forget);
         houses.into_iter().for_each(House::finish);
         let stats = metrics::read(&shared);
         assert_eq!(stats.connections, 0, "connections are still counted though there are none");

@@ -54,8 +54,8 @@ pub struct Machine {
     /// A control payload that came in pieces; there only from its first piece to the call after its last.
     held: Option<Box<[u8; CONTROL_BYTES_MAX]>>,
     held_bytes: u8,
-    /// A header that is cut off.
-    header: [u8; HEADER_BYTES_MAX],
+    /// A header that is cut off, so at least a byte is missing.
+    header: [u8; HEADER_BYTES_MAX - 1],
     header_bytes: u8,
     /// Of the current frame, turned to the next byte.
     key: Key,
@@ -66,7 +66,7 @@ pub struct Machine {
     closing: Closing,
 }
 
-const _: () = assert!(size_of::<Machine>() <= 72); // each idle connection holds one
+const _: () = assert!(size_of::<Machine>() <= 64); // each idle connection holds one
 
 /// What the next byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Machine {
             frame_bytes_missing: 0,
             held: None,
             held_bytes: 0,
-            header: [0; HEADER_BYTES_MAX],
+            header: [0; HEADER_BYTES_MAX - 1],
             header_bytes: 0,
             key: [0; 4],
             expecting: Expecting::Header,
@@ -122,11 +122,11 @@ impl Machine {
         step
     }
 
-    /// Bytes that must still come to finish the frame whose payload has begun, 0 when there is none: room for exactly
-    /// these is room for exactly this frame.
+    /// Bytes that must still come to finish the data frame whose payload has begun, 0 when there is none: room for
+    /// exactly these is room for exactly this frame.
     #[inline]
     pub fn frame_bytes_missing(&self) -> u64 {
-        self.frame_bytes_missing
+        if self.expecting == Expecting::Data { self.frame_bytes_missing } else { 0 }
     }
 
     /// Whether the peer is in the middle of a header, a frame or a fragmented message.

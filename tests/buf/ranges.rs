@@ -74,6 +74,7 @@ impl World {
             receive_block_bytes: 4096,
             outbound_bytes_max: 40_000,
             huge_pages: false,
+            ..PoolConfig::default()
         };
         let (bufs, tickets, views) = (Vec::new(), Vec::new(), Vec::new());
         Self { pool: pool(config), block: None, bufs, tickets, views, writes: 0 }

@@ -35,8 +35,7 @@ fn burst(server: &Process, source: Ipv4Addr, count: usize) -> Vec<Client> {
 #[test]
 fn bursts_of_ten_thousand_connections_leave_nothing_behind() {
     let _alone = alone();
-    // A tick that nobody waits for any more leaves the wheel when it is due: here that is soon.
-    let mut server = Process::start(&["--idle-timeout", "6", "--handshake-timeout", "3"]);
+    let mut server = Process::start(&[]);
     let descriptors = server.descriptors();
     server.client().check_echo("before");
     wait_at_most(FORGOTTEN, "it is forgotten", || server.descriptors() <= descriptors);
@@ -154,6 +153,42 @@ fn flood_all(crowd: &mut [Client]) -> Flooded {
         });
     }
     done
+}
+
+/// Opens `count` more of them, each of which says one thing.
+fn crowd_that_spoke(server: &Process, source: Ipv4Addr, count: usize) -> Vec<Client> {
+    let mut clients = burst(server, source, count);
+    clients.iter_mut().for_each(|client| client.check_echo("twenty bytes of text"));
+    clients
+}
+
+/// Beyond what `src/server/config.rs` adds up there is room for tables that grow by doubling, not for a buffer each.
+#[test]
+fn an_idle_connection_that_has_spoken_takes_at_most_300_bytes() {
+    let _alone = alone();
+    let one_shard = "exec \"$1\" --addr 127.0.0.1:0 --workers 1 --unpinned";
+    let server = Process::start_in(one_shard, &[]);
+    let _few = crowd_that_spoke(&server, source(110), 2000);
+    let before = server.memory_bytes();
+    let _more = crowd_that_spoke(&server, source(111), 8000);
+    let bytes = (server.memory_bytes() - before) / 8000;
+    println!("{bytes} bytes a connection");
+    assert!(bytes <= 300, "{bytes} bytes a connection");
+}
+
+/// All at once they would take a block each, and whoever speaks meanwhile would wait for all of them.
+#[test]
+fn clients_that_fell_silent_together_are_pinged_a_few_at_a_time() {
+    let _alone = alone();
+    let server = Process::start(&["--idle-timeout", "15"]); // pinged after 6 s, to the second
+    let mut crowd = crowd_that_spoke(&server, source(112), 5000);
+    let before = server.memory_bytes();
+    for client in &mut crowd {
+        assert_eq!(client.next(), Said::Ping(vec![]));
+    }
+    let memory = server.memory_bytes();
+    assert!(memory < before + MIB, "{} KiB more", (memory - before) >> 10);
+    crowd.iter_mut().for_each(|client| client.check_echo("still here"));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod asks;
 mod attacks;
 mod basics;
+mod bulk;
 mod crowd;
 mod harness;
 mod http;

@@ -11,7 +11,8 @@ struct Sleeper;
 impl Session for Sleeper {
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
         if message.as_bytes() == b"sleep" {
-            std::thread::sleep(Duration::from_millis(400)); // the fault itself, not a wait for anything
+            // The fault itself, not a wait for anything. Eleven times `turn_max` is seen for sure.
+            std::thread::sleep(Duration::from_millis(800));
         }
         Ok(cx.client().send(message)?)
     }

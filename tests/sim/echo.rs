@@ -137,3 +137,30 @@ fn the_closing_handshake_waits_for_no_timer() {
     assert_eq!(world.report(ann).heard.last(), Some(&Heard::End));
     world.shut_down();
 }
+
+#[test]
+fn large_messages_among_small_ones_come_back_whatever_goes_wrong() {
+    sim::check(super::seeds(150), |world| {
+        let seed = world.seed();
+        let faults = if seed.is_multiple_of(3) { Faults::none() } else { Faults::swarm(seed) };
+        // Scratch that is far smaller than messages, or about as large.
+        let scratch_bytes = if seed.is_multiple_of(2) { 8 << 10 } else { 512 << 10 };
+        let mut world = world.at("/", |_: &Upgrade| Ok(Talk::new())).faults(faults).configure(|config| {
+            config.scratch_bytes = scratch_bytes;
+            config.rules.idle_timeout = Duration::from_secs(1800);
+            config.rules.close_timeout = Duration::from_secs(600);
+            config.rules.ping_interval = Duration::from_secs(7200);
+        });
+        for n in 0..6 {
+            let mut script = Client::at("/").expects_echo();
+            for at in 0..24u8 {
+                let bytes = [20, 8_191, 20, 16_384, 70_000, 20, 100_000][(usize::from(at) + n) % 7];
+                script = script.binary(vec![at; bytes], 1 + n % 3);
+            }
+            world.client(script.close(1000));
+        }
+        world.run_until_quiet(7_200_000);
+        world.assert_echoed();
+        world.shut_down();
+    });
+}

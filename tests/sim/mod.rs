@@ -3,6 +3,8 @@
 mod actors;
 mod asks;
 mod echo;
+mod futures;
+mod outside;
 mod planted;
 mod rings;
 mod sessions;

@@ -1,6 +1,7 @@
 //! Questions that wait for their answers, on the shard of who asked.
 
 use super::Local;
+use super::tasks::Held;
 use crate::actor::address::{ActorId, SendError};
 use crate::actor::ask::{AskError, AskId, Callback};
 use crate::actor::envelope::{Envelope, What};
@@ -8,6 +9,8 @@ use crate::actor::pending::Pending;
 use crate::actor::reply::Asker;
 use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
+use crate::shard::ShardId;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 impl Local {
@@ -59,27 +62,23 @@ impl Local {
             return self.discard(answer);
         };
         self.counters.asks_failed += u64::from(answer.is_err());
-        if self.lives(asker.who) {
+        if asker.who == outsider(self.me) {
+            self.run_nobody(|cell, local, me| callback(cell, answer, local, me));
+        } else if self.lives(asker.who) && self.is_waiting(asker.who) {
+            self.hold(asker.who, Held::Answer(callback, answer));
+        } else if self.lives(asker.who) {
             self.run(asker.who.slot, |cell, local, me| callback(cell, answer, local, me));
         } else {
             self.discard((callback, answer));
         }
     }
 
-    /// Tells those whose time is up.
-    pub(super) fn expire_asks(&mut self) {
-        let mut expired = std::mem::take(&mut self.expired_asks);
-        self.asks.expire(self.now, &mut expired);
-        for (ask, who) in expired.drain(..) {
+    /// Tells those whose time is up, at most `max`.
+    pub(super) fn expire_asks(&mut self, max: usize) {
+        self.asks.expire(self.now);
+        for _ in 0..max {
+            let Some((ask, who)) = self.asks.next_expired() else { break };
             self.answered(Asker { who, ask }, Err(AskError::TimedOut));
-        }
-        self.expired_asks = expired;
-    }
-
-    /// Takes over what was answered without a shard at hand.
-    pub(super) fn hear_late(&mut self) {
-        for envelope in self.late.take() {
-            self.send_home(envelope);
         }
     }
 
@@ -88,9 +87,12 @@ impl Local {
         for pending in self.asks.drain() {
             self.discard(pending);
         }
-        let left = self.late.close();
-        self.discard(left);
     }
+}
+
+/// Who asks for another thread: nobody in any slot, on the shard of whom is asked.
+pub(crate) fn outsider(shard: ShardId) -> ActorId {
+    ActorId { generation: NonZeroU64::MIN, slot: u32::MAX, shard }
 }
 
 impl Envelope {

@@ -129,8 +129,11 @@ impl Local {
         self.discard(envelope);
     }
 
-    /// What still waits is for nobody. Its senders are told.
+    /// What still waits is for nobody. Its senders are told; futures are dropped.
     pub(super) fn refuse_mail(&mut self, slot: u32) {
+        if self.slots[slot as usize].state.has_tasks {
+            self.drop_tasks(slot);
+        }
         while let Some(envelope) = self.mail.pop(&mut self.slots[slot as usize].mailbox) {
             self.forget_key(&envelope);
             self.turn_back(envelope, Refused::Gone);

@@ -1,11 +1,13 @@
 //! Messages on this shard: sent, taken from lanes, handled, sent back.
 
 use super::Local;
+use super::tasks::Held;
 use crate::actor::address::{ActorId, Refused, SendError};
 use crate::actor::ask::AskError;
+use crate::actor::cell::Next;
 use crate::actor::envelope::{Envelope, Returned, What};
-use crate::actor::late::Late;
-use crate::actor::outside::Outside;
+use crate::actor::handle::Outside;
+use crate::actor::outside::{Calls, Word};
 use crate::actor::reply::Asker;
 use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
@@ -62,7 +64,6 @@ impl Local {
             }
         }
         self.arrived = arrived;
-        self.hear_late();
         self.return_mail();
     }
 
@@ -115,6 +116,9 @@ impl Local {
             What::Returned(reason) => {
                 self.counters.returned += 1;
                 match from.filter(|&sender| self.lives(sender)) {
+                    Some(sender) if self.is_waiting(sender) => {
+                        self.hold(sender, Held::Returned(Returned::new(to, reason, parcel)));
+                    }
                     Some(sender) => {
                         let returned = Returned::new(to, reason, parcel);
                         self.run(sender.slot, |cell, local, me| cell.returned(returned, local, me));
@@ -139,9 +143,16 @@ impl Local {
                 continue;
             }
             let Some(slot) = self.ready.pop_front() else { return };
-            self.slots[slot as usize].state.ready = false;
+            let state = &mut self.slots[slot as usize].state;
+            if state.waiting {
+                continue; // it is here from before
+            }
+            state.ready = false;
             for _ in 0..MAIL_PER_ACTOR.min(left) {
                 let entry = &mut self.slots[slot as usize];
+                if entry.state.waiting {
+                    break;
+                }
                 let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
                 left -= 1;
                 self.counters.handled += 1;
@@ -167,7 +178,7 @@ impl Local {
         }
     }
 
-    /// Whether something waits in a mailbox or to be sent, or somebody waits for what became of a send: a send that
+    /// Whether something waits in a mailbox, to be sent or to fire, or somebody waits for what became of a send: a send that
     /// succeeds posts no completion, so it would not end a sleep.
     pub(crate) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
@@ -176,31 +187,59 @@ impl Local {
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.awaits_sent
-            || self.outside.is_set()
-            || self.late.is_set()
+            || self.has_due()
+            || self.has_ready_tasks()
+            || self.calls.is_raised()
     }
 
-    /// By which other threads wake this shard.
+    /// By which other threads reach all shards.
     pub(crate) fn outside(&self) -> &Outside {
         &self.outside
     }
 
-    /// By which answers come that are given without a shard at hand.
-    pub(crate) fn late(&self) -> &Late {
-        &self.late
+    /// By which they reach this one.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
-    /// Looks whether another thread has said something, and to whom.
-    pub(crate) fn hear_outside(&mut self) {
-        for to in self.outside.take() {
+    /// Hears what other threads have said, `max` words at most.
+    pub(crate) fn hear_outside(&mut self, max: usize) {
+        if !self.calls.is_raised() {
+            return;
+        }
+        let mut heard = std::mem::take(&mut self.heard);
+        self.calls.hear(max, &mut heard);
+        for to in heard.pokes.drain(..) {
             if self.lives(to) {
                 self.run(to.slot, |cell, local, me| cell.poke(local, me));
             }
         }
+        for task in heard.woken.drain(..) {
+            self.task_woken(task);
+        }
+        for answer in heard.answers.drain(..) {
+            self.send_home(answer);
+        }
+        for word in heard.words.drain(..) {
+            match word {
+                Word::Mail(envelope) => {
+                    if let Some((refused, envelope)) = self.deposit(envelope) {
+                        self.turn_back(envelope, refused);
+                    }
+                }
+                Word::Errand(run) => self.run_nobody(|_, local, _| {
+                    run(local);
+                    Next::Stay
+                }),
+            }
+        }
+        self.heard = heard;
     }
 
     /// Drops every message that waits anywhere here, in mailboxes, timers and lanes. For the end: what is in them goes home.
     pub(crate) fn forget_messages(&mut self) {
+        let words = self.calls.close();
+        self.discard(words);
         while let Some(envelope) = self.mail.pop_any() {
             self.discard(envelope);
         }

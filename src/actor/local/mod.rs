@@ -4,6 +4,7 @@
 //! - `slots`: who is in them, and how they are run
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
+//! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
@@ -12,25 +13,26 @@ mod mail;
 mod messages;
 mod slots;
 mod sockets;
+mod tasks;
 mod timers;
 
-use super::ActorId;
-use super::ask::AskId;
-use super::context::TimerId;
 use super::envelope::Envelope;
-use super::late::Late;
+use super::handle::Outside;
 use super::mailbox::{MailId, MailStore};
-use super::outside::Outside;
+use super::outside::{Calls, Heard};
 use super::pending::Asks;
 use super::stall::Heartbeat;
 use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
-use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time, Wheel};
+use crate::shard::wheel::{ALARM_BYTES, Wheel};
+use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
+pub(crate) use asks::outsider;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
+use tasks::Tasks;
 
 /// How many of everything a shard holds.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub(crate) struct Bounds {
     pub(crate) mail_slots: u32,
     /// Timers that carry a message.
     pub(crate) timers_max: u32,
+    /// Futures of actors.
+    pub(crate) tasks_max: u32,
     /// Questions that wait for an answer.
     pub(crate) asks_max: u32,
 }
@@ -95,12 +99,12 @@ pub(crate) struct Local {
     /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
     asks: Asks,
-    expired_asks: Vec<(AskId, ActorId)>,
-    late: Late,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
-    wheel: Wheel<Due>,
-    due: Vec<Due>,
+    /// Of cells, by slot.
+    ticks: Wheel,
+    /// Of `timers`, by index.
+    timer_wheel: Wheel,
     timers: Vec<Timer>,
     free_timers: Vec<u32>,
     #[expect(
@@ -111,15 +115,16 @@ pub(crate) struct Local {
     memory_short: bool,
     /// A send of this turn has an owner who goes on when it is done.
     awaits_sent: bool,
+    calls: Calls,
     outside: Outside,
+    heard: Heard,
+    tasks: Tasks,
     /// Actor types by their numbers, which the heartbeat knows too.
     kinds: Vec<Known>,
     /// Mail of actors that keep the latest of each key.
     latest: HashMap<Latest, MailId>,
     /// Just taken from lanes; empty between turns.
     arrived: Vec<Envelope>,
-    /// Timers whose message was taken back, and that are still on the wheel.
-    cancelled: usize,
     /// The shard is ending: no new actors.
     pub(crate) leaving: bool,
 }
@@ -129,18 +134,14 @@ pub(crate) struct Local {
 pub(crate) enum Request {
     Pause(SocketId),
     Resume(SocketId),
+    Bulk { socket: SocketId, on: bool },
     WaitWritable(SocketId),
     ShutdownWrite(SocketId),
     Close { socket: SocketId, reset: bool },
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Due {
-    /// A cell's own tick; the lower half of its generation tells whether it is still the same.
-    Tick { slot: u32, generation: u32 },
-    /// A timer with a message.
-    Timer(TimerId),
-}
+/// What an actor takes besides its cell: its slot, and its place in the wheel.
+pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + ALARM_BYTES;
 
 struct Timer {
     generation: u32,
@@ -155,6 +156,7 @@ impl Local {
         outside: Outside,
         bounds: Bounds,
     ) -> Self {
+        let calls = outside.calls(mesh.me()).clone();
         Self {
             me: mesh.me(),
             now: Time::ZERO,
@@ -174,22 +176,22 @@ impl Local {
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
-            expired_asks: Vec::new(),
-            late: Late::new(outside.clone()),
             shard_mail: VecDeque::new(),
-            wheel: Wheel::new(),
-            due: Vec::new(),
+            ticks: Wheel::new(),
+            timer_wheel: Wheel::new(),
             timers: Vec::new(),
             free_timers: Vec::new(),
             spare_outgoing: Vec::new(),
             memory_short: false,
             awaits_sent: false,
+            calls,
             outside,
+            heard: Heard::default(),
+            tasks: Tasks::default(),
             bounds,
             kinds: Vec::new(),
             latest: HashMap::new(),
             arrived: Vec::new(),
-            cancelled: 0,
             leaving: false,
         }
     }

@@ -1,6 +1,7 @@
 //! Slots: who is in them, and how they are run.
 
 use super::Local;
+use super::asks::outsider;
 use crate::actor::address::{ActorId, Address, SendError};
 use crate::actor::cell::{Cell, Next, Plain};
 use crate::actor::mailbox::Mailbox;
@@ -31,6 +32,10 @@ pub(super) struct SlotState {
     pub(super) wants_sent: bool,
     /// Closed because its server ends.
     shutdown: bool,
+    /// Has begun futures.
+    pub(super) has_tasks: bool,
+    /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
+    pub(super) waiting: bool,
 }
 
 /// A handler did. It has been said in the log.
@@ -53,13 +58,20 @@ impl Slot {
         NonZeroU64::new(self.generation & !CLOSED)
     }
 
-    /// As far as a timer's key remembers it.
-    pub(super) fn generation_low(&self) -> u32 {
-        self.generation as u32
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.generation & CLOSED != 0
+    }
+
+    /// From now on its mail waits.
+    pub(super) fn begin_wait(&mut self) {
+        (self.state.waiting, self.state.ready) = (true, true);
+    }
+
+    /// Its mail waits no longer. True if there is some.
+    pub(super) fn end_wait(&mut self) -> bool {
+        let ready = self.mailbox.len() > 0;
+        (self.state.waiting, self.state.ready) = (false, ready);
+        ready
     }
 }
 
@@ -147,6 +159,7 @@ impl Local {
             Next::Become(other) => {
                 // Whoever knew the one before must not reach the one after.
                 self.refuse_mail(slot);
+                self.ticks.clear(slot);
                 self.connections -= u32::from(cell.is_connection());
                 self.actors_made += 1;
                 self.slots[slot as usize].generation = self.actors_made;
@@ -169,6 +182,14 @@ impl Local {
     /// As [`Self::try_run`], for whom it is all the same.
     pub(crate) fn run(&mut self, slot: u32, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
         let _ = self.try_run(slot, f);
+    }
+
+    /// Runs `f`, which has no use for an actor, and contains its panics.
+    pub(super) fn run_nobody(&mut self, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
+        struct Nobody;
+        impl Actor for Nobody {}
+        let mut nobody: Box<dyn Cell> = Box::new(Plain::new(Nobody)); // of no bytes, so it is nowhere
+        let _ = self.contained(&mut nobody, outsider(self.me), f);
     }
 
     /// Ends an actor that wanted to handle what it had accepted, and now has.
@@ -210,6 +231,7 @@ impl Local {
     fn vacate(&mut self, slot: u32, cell: Box<dyn Cell>) {
         self.connections -= u32::from(cell.is_connection());
         self.slots[slot as usize].generation = 0;
+        self.ticks.clear(slot);
         self.refuse_mail(slot);
         // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
         if cell.is_connection() {

@@ -55,18 +55,17 @@ impl Machine {
             }
             return Ok(parsed);
         }
+        let mut joined = [0; HEADER_BYTES_MAX];
         let taken = bytes.len().min(HEADER_BYTES_MAX - before);
-        self.header[before..before + taken].copy_from_slice(&bytes[..taken]);
-        match frame::parse_header(&self.header[..before + taken])? {
-            Some((header, header_bytes)) => {
-                self.header_bytes = 0;
-                Ok(Some((header, header_bytes - before)))
-            }
-            None => {
-                self.header_bytes = (before + taken) as u8;
-                Ok(None)
-            }
+        joined[..before].copy_from_slice(&self.header[..before]);
+        joined[before..before + taken].copy_from_slice(&bytes[..taken]);
+        let joined = &joined[..before + taken];
+        let parsed = frame::parse_header(joined)?;
+        if parsed.is_none() {
+            self.header[..joined.len()].copy_from_slice(joined);
         }
+        self.header_bytes = if parsed.is_some() { 0 } else { joined.len() as u8 };
+        Ok(parsed.map(|(header, header_bytes)| (header, header_bytes - before)))
     }
 
     fn data_frame(

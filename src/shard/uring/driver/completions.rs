@@ -1,6 +1,8 @@
 //! What completions that are not sends mean.
 
-use super::queue::{OP_ACCEPT, OP_BELL, OP_CANCEL, OP_RECEIVE, OP_RING, OP_WRITABLE, index_of, op_of};
+use super::queue::{
+    OP_ACCEPT, OP_BELL, OP_CANCEL, OP_READABLE, OP_RECEIVE, OP_RING, OP_WRITABLE, index_of, op_of,
+};
 use super::{Socket, UringDriver};
 use crate::shard::driver::{Completion, Driver, SocketEvent, SocketId};
 use io_uring::cqueue;
@@ -12,6 +14,10 @@ impl UringDriver {
     pub(super) fn complete(&mut self, data: u64, result: i32, flags: u32) -> Option<Completion<Socket>> {
         match op_of(data) {
             OP_RECEIVE => self.received(index_of(data), result, flags),
+            OP_READABLE => {
+                self.watched(index_of(data), result, cqueue::more(flags));
+                None
+            }
             OP_WRITABLE => self.writable(index_of(data), result),
             OP_ACCEPT => self.accepted(result, cqueue::more(flags)),
             OP_BELL => {
@@ -55,8 +61,12 @@ impl UringDriver {
                 Some(SocketEvent::Ended)
             }
             (None, result) if result == -libc::ENOBUFS => {
-                self.starved.push_back(index);
                 self.receive.ran_out();
+                if entry.watch.on {
+                    self.arm_receive(index);
+                } else {
+                    self.starved.push_back(index);
+                }
                 return None;
             }
             (None, result) if result == -libc::ECANCELED => None,

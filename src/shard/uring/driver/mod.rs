@@ -3,21 +3,24 @@
 //! - here: `Driver`, and what the driver knows of each socket
 //! - `queue`: submitting, sleeping, taking completions out
 //! - `requests`: what stays with the kernel, and how it is taken back
+//! - `bulk`: reading what is too much for receive blocks
 //! - `completions`: what they mean
 //! - `sends`: what is tried at once
 
+mod bulk;
 mod completions;
 mod queue;
 mod requests;
 mod sends;
 
 use self::queue::{
-    OP_ACCEPT, OP_IGNORED, OP_RECEIVE, OP_RING, OP_SEND, OP_WRITABLE, op_of, setup, user_data,
+    OP_ACCEPT, OP_IGNORED, OP_READABLE, OP_RECEIVE, OP_RING, OP_SEND, OP_WRITABLE, op_of, setup, user_data,
 };
 use self::sends::{HEADERS, IOVECS};
 use super::receive::{GROUP, ReceiveRing};
 use super::waker::Peers;
 use crate::buf::Pool;
+use crate::shard::bulk::{Bulk, Watch};
 use crate::shard::driver::{Completion, Driver, Sent, Slot, SocketId};
 use crate::shard::{Outgoing, ShardId, Time};
 use crate::sync::Arc;
@@ -64,6 +67,10 @@ pub struct UringDriver {
     free: Vec<u32>,
     /// Sockets whose receive ended for want of blocks, first come first served.
     starved: VecDeque<u32>,
+    /// Sockets that may be read.
+    bulk: Bulk,
+    /// Whether the next event is one of theirs, if there are others too.
+    bulk_next: bool,
     /// Sends of this turn. The kernel reads from these until the submitting call returns.
     sends: Vec<InFlight>,
     iovecs: Vec<libc::iovec>,
@@ -81,13 +88,19 @@ struct Entry {
     fd: Option<OwnedFd>,
     slot: Slot,
     state: State,
+    watch: Watch,
 }
+
+/// What a socket takes here.
+pub(crate) const SOCKET_BYTES: usize = size_of::<Entry>();
 
 /// What is going on at a socket.
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
     /// A multishot receive is with the kernel.
     receiving: bool,
+    /// A multishot poll for readability is with the kernel.
+    watching: bool,
     /// No receive is wanted.
     paused: bool,
     /// The peer has ended, or the connection has failed.
@@ -141,6 +154,8 @@ impl UringDriver {
             sockets: Vec::new(),
             free: Vec::new(),
             starved: VecDeque::new(),
+            bulk: Bulk::default(),
+            bulk_next: false,
             sends: Vec::new(),
             iovecs: Vec::with_capacity(IOVECS),
             headers: Vec::with_capacity(HEADERS),
@@ -185,7 +200,7 @@ impl Driver for UringDriver {
 
     fn attach(&mut self, socket: Socket, slot: Slot) -> SocketId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.sockets.push(Entry { fd: None, slot, state: State::default() });
+            self.sockets.push(Entry { fd: None, slot, state: State::default(), watch: Watch::default() });
             self.sockets.len() as u32 - 1
         });
         let entry = &mut self.sockets[index as usize];
@@ -208,7 +223,19 @@ impl Driver for UringDriver {
 
     fn resume(&mut self, SocketId(index): SocketId) {
         self.sockets[index as usize].state.paused = false;
+        self.queue_readable(index);
         self.arm_receive(index); // if a cancel is still on its way, its completion does it
+    }
+
+    fn bulk(&mut self, SocketId(index): SocketId, on: bool) {
+        let entry = &mut self.sockets[index as usize];
+        entry.watch.on = on;
+        match entry.state {
+            State { closing: true, .. } => {}
+            State { receiving: true, .. } if on => self.cancel(OP_RECEIVE, index),
+            State { watching: true, .. } if !on => self.cancel(OP_READABLE, index),
+            _ => self.arm_receive(index),
+        }
     }
 
     fn send(&mut self, SocketId(index): SocketId, outgoing: Box<Outgoing>) {
@@ -256,6 +283,9 @@ impl Driver for UringDriver {
         if state.receiving {
             self.cancel(OP_RECEIVE, index);
         }
+        if state.watching {
+            self.cancel(OP_READABLE, index); // else it would keep the socket
+        }
         if state.polling {
             self.cancel(OP_WRITABLE, index);
         }
@@ -267,8 +297,16 @@ impl Driver for UringDriver {
             if self.pending.is_empty() {
                 self.harvest();
             }
-            let Some((data, result, flags)) = self.pending.pop_front() else { break };
-            if let Some(completion) = self.complete(data, result, flags) {
+            let bulk_next = self.bulk.is_due() && (self.bulk_next || self.pending.is_empty());
+            self.bulk_next = !bulk_next;
+            let completion = match bulk_next {
+                true => self.next_readable(),
+                false => match self.pending.pop_front() {
+                    Some((data, result, flags)) => self.complete(data, result, flags),
+                    None => break,
+                },
+            };
+            if let Some(completion) = completion {
                 sink(completion);
                 events += 1;
             }
@@ -279,10 +317,11 @@ impl Driver for UringDriver {
     fn has_completions(&mut self) -> bool {
         // The blocks that this turn's sends give back are what the starved wait for; no completion tells of them.
         let blocks_due = !self.starved.is_empty() && !self.sends.is_empty();
-        blocks_due || !self.pending.is_empty() || !self.ring.completion().is_empty()
+        blocks_due || !self.pending.is_empty() || !self.bulk.is_empty() || !self.ring.completion().is_empty()
     }
 
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {
+        self.bulk.end_turn();
         pool.reclaim();
         self.receive.refill(pool);
         // As many as there may be room for: a receive that finds none fails at once, and would be back here.

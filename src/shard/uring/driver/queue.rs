@@ -123,6 +123,7 @@ pub(super) const OP_ACCEPT: u8 = 4;
 pub(super) const OP_BELL: u8 = 5;
 pub(super) const OP_RING: u8 = 6;
 pub(super) const OP_CANCEL: u8 = 7;
+pub(super) const OP_READABLE: u8 = 8;
 
 /// `IORING_ENTER_GETEVENTS` of linux/io_uring.h.
 const ENTER_GETEVENTS: u32 = 1;

@@ -1,16 +1,28 @@
 //! Requests that stay with the kernel: receives, polls, and their cancelling.
 
-use super::queue::{OP_BELL, OP_CANCEL, OP_IGNORED, OP_RECEIVE, user_data};
+use super::queue::{OP_BELL, OP_CANCEL, OP_IGNORED, OP_READABLE, OP_RECEIVE, user_data};
 use super::{State, UringDriver};
 use crate::shard::uring::receive::GROUP;
 use io_uring::{opcode, squeue, types};
 use std::os::fd::{AsRawFd, RawFd};
 
 impl UringDriver {
+    /// Receives from a socket, or watches it if it is in bulk; as soon as the kernel has let go of the other of these.
     pub(super) fn arm_receive(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
         let Some(fd) = &entry.fd else { return };
-        if entry.state.receiving || entry.state.paused || entry.state.ended || entry.state.closing {
+        let State { receiving, watching, paused, ended, closing, .. } = entry.state;
+        if receiving || watching || paused || ended || closing {
+            return;
+        }
+        if entry.watch.on {
+            entry.state.watching = true;
+            let watch =
+                opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), (libc::POLLIN | libc::POLLRDHUP) as u32)
+                    .multi(true)
+                    .build()
+                    .user_data(user_data(OP_READABLE, index));
+            self.push(&watch);
             return;
         }
         entry.state.receiving = true;
@@ -51,12 +63,12 @@ impl UringDriver {
     /// A cancel did not find its request, or could not end it.
     pub(super) fn cancel_failed(&mut self, index: u32) {
         let entry = &self.sockets[index as usize];
-        let wanted = entry.state.paused || entry.state.closing;
-        let armed = entry.state.receiving || (entry.state.closing && entry.state.polling);
+        let State { receiving, watching, paused, closing, polling, .. } = entry.state;
+        let bulk = entry.watch.on;
+        let unwanted = (receiving && (paused || bulk)) || (watching && !bulk);
         // Mostly its last completion has just been seen or is on its way. But some kernels miss a multishot receive
         // by its user data (liburing #1375, Linux 6.11); by its descriptor they do not.
-        if wanted
-            && armed
+        if (unwanted || (closing && (receiving || watching || polling)))
             && let Some(fd) = &entry.fd
         {
             self.cancel_all(fd.as_raw_fd());
@@ -66,9 +78,11 @@ impl UringDriver {
     /// Ends the life of a socket that its owner has let go and the kernel too.
     pub(super) fn release(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
-        if entry.state.closing && !entry.state.receiving && !entry.state.polling {
+        let State { closing, receiving, watching, polling, .. } = entry.state;
+        if closing && !receiving && !watching && !polling {
             entry.fd = None; // closes it
             entry.state = State::default();
+            entry.watch = entry.watch.forget();
             self.free.push(index);
         }
     }
