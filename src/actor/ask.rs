@@ -1,9 +1,9 @@
 //! Asking: a message that is answered, once.
 
 use super::address::{Address, Refused, SendError};
-use super::envelope::{Delivery, deliver, deliver_request, with_actor};
+use super::envelope::{Delivery, deliver, deliver_request, key, with_actor};
 use super::reply::Request;
-use super::{Actor, Context, Handler, Sendable};
+use super::{Actor, Context, Handler, Priority, Route, Sendable};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -36,13 +36,15 @@ pub struct InTime<R>(PhantomData<R>);
 impl<A: Handler<M>, M: Sendable> Answers<M, AtOnce> for A {
     type Reply = A::Reply;
 
-    const DELIVERY: &'static Delivery = &Delivery { deliver: deliver::<A, M>, passes_duty: false };
+    const DELIVERY: &'static Delivery =
+        &Delivery { deliver: deliver::<A, M>, key: key::<A, M>, passes_duty: false };
 }
 
 impl<A: Handler<Request<M, R>>, M: Sendable, R: Send + 'static> Answers<M, InTime<R>> for A {
     type Reply = R;
 
-    const DELIVERY: &'static Delivery = &Delivery { deliver: deliver_request::<A, M, R>, passes_duty: true };
+    const DELIVERY: &'static Delivery =
+        &Delivery { deliver: deliver_request::<A, M, R>, key: |_| None, passes_duty: true };
 }
 
 /// A question that has not been put yet, from [`Context::ask`].
@@ -52,6 +54,7 @@ pub struct Ask<'c, 'a, A, B, M, How> {
     pub(super) to: Address<B>,
     pub(super) message: M,
     pub(super) within: Duration,
+    pub(super) priority: Priority,
     pub(super) how: PhantomData<How>,
 }
 
@@ -59,6 +62,12 @@ impl<A: Actor, B: Answers<M, How>, M: Sendable, How> Ask<'_, '_, A, B, M, How> {
     /// Waits so long for the answer, rounded up to a millisecond; else five seconds.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
+        self
+    }
+
+    /// With this priority in its mailbox. The answer has none: it comes before all mail.
+    pub fn at(mut self, priority: Priority) -> Self {
+        self.priority = priority;
         self
     }
 
@@ -73,13 +82,14 @@ impl<A: Actor, B: Answers<M, How>, M: Sendable, How> Ask<'_, '_, A, B, M, How> {
         self,
         then: impl FnOnce(&mut A, Result<B::Reply, AskError>, &mut Context<'_, A>) + 'static,
     ) -> Result<(), SendError<M>> {
-        let Self { cx, to, message, within, .. } = self;
+        let Self { cx, to, message, within, priority, .. } = self;
         let callback: Callback = Box::new(|cell, answer, local, me| {
             let answer =
                 answer.map(|parcel| parcel.downcast().expect("who is asked knows what it answers with"));
             with_actor(cell, local, me, |actor, cx| then(actor, answer, cx))
         });
-        cx.local.ask(to.id, B::DELIVERY, message, cx.me, within, callback)
+        let route = Route { id: to.id, delivery: B::DELIVERY };
+        cx.local.ask(route, message, priority, cx.me, within, callback)
     }
 }
 
@@ -103,6 +113,8 @@ pub enum AskError {
     TimedOut,
     /// The handler panicked.
     Crashed,
+    /// It was dropped for another message: see [`Overflow`](super::Overflow).
+    Dropped,
 }
 
 impl fmt::Display for AskError {
@@ -113,6 +125,7 @@ impl fmt::Display for AskError {
             Self::NoReply => "it decided not to answer",
             Self::TimedOut => "it has not answered in time",
             Self::Crashed => "its handler panicked",
+            Self::Dropped => "its mailbox was full, and it was dropped for another message",
         })
     }
 }

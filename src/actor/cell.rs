@@ -2,7 +2,7 @@
 
 use super::address::ActorId;
 use super::envelope::Returned;
-use super::local::Local;
+use super::local::{ActorKind, Local};
 use super::{Actor, Context, Reason, Stopping};
 use crate::shard::{Outgoing, Reader, SocketEvent, SocketId};
 use std::any::Any;
@@ -14,8 +14,8 @@ pub(crate) trait Cell {
     /// The actor, and what its context lends it besides: a connection, for a session.
     fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra);
 
-    /// The actor's type, for people.
-    fn type_name(&self) -> &'static str;
+    /// What its kind has in common.
+    fn kind(&self) -> ActorKind;
 
     /// It has its slot.
     fn started(&mut self, _: &mut Local, _: ActorId) -> Next {
@@ -40,12 +40,12 @@ pub(crate) trait Cell {
 
     /// Something happened at its socket.
     fn socket_event(&mut self, _: SocketEvent, _: &mut Local, _: ActorId) -> Next {
-        unreachable!("{} has no socket", self.type_name())
+        unreachable!("{} has no socket", self.kind().name)
     }
 
     /// Its socket may be read.
     fn readable(&mut self, _: &mut dyn Reader, _: &mut Local, _: ActorId) -> Next {
-        unreachable!("{} has not asked to read", self.type_name())
+        unreachable!("{} has not asked to read", self.kind().name)
     }
 
     /// Its tick is due.
@@ -120,6 +120,18 @@ pub(crate) enum Next {
     Stop,
 }
 
+/// What is known about actors of type `A`.
+pub(crate) fn kind_of<A: Actor>() -> ActorKind {
+    const {
+        let at_least_one = match A::MAILBOX_SLOTS {
+            Some(slots) => slots > 0,
+            None => true,
+        };
+        assert!(at_least_one, "with `MAILBOX_SLOTS` of 0 no message would arrive");
+    }
+    ActorKind { name: std::any::type_name::<A>(), mailbox_slots: A::MAILBOX_SLOTS, overflow: A::OVERFLOW }
+}
+
 /// An actor that is no connection.
 pub(crate) struct Plain<A> {
     actor: A,
@@ -153,8 +165,8 @@ impl<A: Actor> Cell for Plain<A> {
         (&mut self.actor, &mut self.nothing)
     }
 
-    fn type_name(&self) -> &'static str {
-        std::any::type_name::<A>()
+    fn kind(&self) -> ActorKind {
+        kind_of::<A>()
     }
 
     fn started(&mut self, local: &mut Local, me: ActorId) -> Next {

@@ -5,7 +5,7 @@ use super::ask::{Answers, Ask, WITHIN};
 use super::cell::Extra;
 use super::local::Local;
 use super::recipient::To;
-use super::{Actor, Sendable};
+use super::{Actor, Priority, Sendable};
 use crate::shard::{ShardId, Time};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl<'a, A: Actor> Context<'a, A> {
         self.local.now()
     }
 
-    /// Sends `message`. Messages from one actor to another arrive in order.
+    /// Sends `message`. Messages of one [`Priority`] from one actor to another arrive in order.
     ///
     /// # Errors
     /// The message comes back: no room for it, or nobody there. For an actor on another shard only the way there is
@@ -76,7 +76,21 @@ impl<'a, A: Actor> Context<'a, A> {
     /// [`Actor::returned`].
     #[inline]
     pub fn send<M: Sendable>(&mut self, to: impl To<M>, message: M) -> Result<(), SendError<M>> {
-        self.local.send(to.route(), message, Some(self.me))
+        self.local.send(to.route(), message, Priority::Normal, Some(self.me))
+    }
+
+    /// The same, before or after others in its mailbox.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    #[inline]
+    pub fn send_at<M: Sendable>(
+        &mut self,
+        priority: Priority,
+        to: impl To<M>,
+        message: M,
+    ) -> Result<(), SendError<M>> {
+        self.local.send(to.route(), message, priority, Some(self.me))
     }
 
     /// Sends a clone of `message` to each of `to`. Returns how many it could not be sent to.
@@ -102,7 +116,7 @@ impl<'a, A: Actor> Context<'a, A> {
         to: Address<B>,
         message: M,
     ) -> Ask<'_, 'a, A, B, M, How> {
-        Ask { cx: self, to, message, within: WITHIN, how: PhantomData }
+        Ask { cx: self, to, message, within: WITHIN, priority: Priority::Normal, how: PhantomData }
     }
 
     /// Sends `message` when `delay` has passed, rounded up to a millisecond. If there is no room then, it is dropped

@@ -5,7 +5,7 @@ use super::ask::{AskError, AskId};
 use super::cell::{Cell, Next};
 use super::local::Local;
 use super::reply::{Asker, ReplyTo, Request};
-use super::{Actor, Context, Handler, Sendable};
+use super::{Actor, Context, Handler, Priority, Sendable};
 use crate::ring::parcel::Parcel;
 
 /// A message of any type, addressed.
@@ -22,9 +22,9 @@ pub(crate) struct Envelope {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum What {
     /// Hand the parcel to the handler that this knows.
-    Message(&'static Delivery),
+    Message(&'static Delivery, Priority),
     /// The same, and the sender waits for an answer.
-    Ask(&'static Delivery, AskId),
+    Ask(&'static Delivery, Priority, AskId),
     /// It could not be delivered, and here it is back.
     Returned(Refused),
     /// Here is the answer to a question of the receiver's.
@@ -41,16 +41,32 @@ impl Envelope {
     /// Who waits for an answer to it.
     pub(crate) fn asker(&self) -> Option<Asker> {
         match self.what {
-            What::Ask(_, ask) => self.from.map(|who| Asker { who, ask }),
+            What::Ask(.., ask) => self.from.map(|who| Asker { who, ask }),
             _ => None,
         }
+    }
+
+    /// How it is given to its actor, and when.
+    pub(crate) fn delivery(&self) -> Option<(&'static Delivery, Priority)> {
+        match self.what {
+            What::Message(delivery, priority) | What::Ask(delivery, priority, _) => {
+                Some((delivery, priority))
+            }
+            _ => None,
+        }
+    }
+
+    /// When it is to be handled.
+    #[inline]
+    pub(crate) fn priority(&self) -> Priority {
+        self.delivery().map_or(Priority::Normal, |(_, priority)| priority)
     }
 
     /// Turns it into the same on its way back. False if there is nobody to go back to.
     pub(crate) fn turn_back(&mut self, reason: Refused) -> bool {
         match (self.what, self.from) {
-            (What::Message(_), Some(_)) => self.what = What::Returned(reason),
-            (What::Ask(_, ask), Some(asker)) => {
+            (What::Message(..), Some(_)) => self.what = What::Returned(reason),
+            (What::Ask(.., ask), Some(asker)) => {
                 (self.what, self.to, self.from) = (What::NoAnswer(ask, reason.into()), asker, None);
             }
             _ => return false,
@@ -63,7 +79,7 @@ impl Envelope {
         match self.what {
             What::Returned(_) => self.from,
             What::Answer(_) | What::NoAnswer(..) => Some(self.to),
-            What::Message(_) | What::Ask(..) | What::Shard => None,
+            What::Message(..) | What::Ask(..) | What::Shard => None,
         }
     }
 }
@@ -73,6 +89,8 @@ impl Envelope {
 pub struct Delivery {
     /// Unpacks the parcel, calls the handler of its type, and answers who asks.
     pub(crate) deliver: fn(&mut dyn Cell, Parcel, Option<Asker>, &mut Local, ActorId) -> Next,
+    /// What it says that it is the latest of.
+    pub(crate) key: fn(&Parcel) -> Option<u64>,
     /// Whether the handler gets the duty to answer, as a [`ReplyTo`] that sees to it even in a panic.
     pub(crate) passes_duty: bool,
 }
@@ -121,6 +139,10 @@ pub(crate) fn deliver<A: Handler<M>, M: Sendable>(
             cx.local.answer(asker, Ok(Parcel::new(reply)));
         }
     })
+}
+
+pub(crate) fn key<A: Handler<M>, M: Sendable>(parcel: &Parcel) -> Option<u64> {
+    A::key(parcel.peek::<M>()?)
 }
 
 pub(crate) fn deliver_request<A: Handler<Request<M, R>>, M: Sendable, R: Send + 'static>(

@@ -6,7 +6,7 @@ use super::cell::Next;
 use super::envelope::{Envelope, What};
 use super::local::outsider;
 use super::outside::{Calls, Word};
-use super::{Actor, Context, Route, Sendable, To};
+use super::{Actor, Context, Priority, Route, Sendable, To};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
 use crate::sync::Arc;
@@ -75,7 +75,7 @@ impl Outside {
     pub fn send<M: Sendable>(&self, to: impl To<M>, message: M) -> Result<(), SendError<M>> {
         let Route { id, delivery } = to.route();
         self.say(id.shard, message, |message| {
-            let what = What::Message(delivery);
+            let what = What::Message(delivery, Priority::Normal);
             Word::Mail(Envelope { to: id, from: None, what, parcel: Parcel::new(message) })
         })
     }
@@ -168,6 +168,7 @@ impl<B: Answers<M, How>, M: Sendable, How> OutsideAsk<B, M, How> {
         shards.say(to.id.shard, message, |message| {
             Word::Errand(Box::new(move |local| {
                 let refused = answer.clone();
+                let route = Route { id: to.id, delivery: B::DELIVERY };
                 let callback: Callback = Box::new(move |_, reply, _, _| {
                     let reply = reply
                         .map(|parcel| parcel.downcast().expect("who is asked knows what it answers with"));
@@ -175,7 +176,7 @@ impl<B: Answers<M, How>, M: Sendable, How> OutsideAsk<B, M, How> {
                     Next::Stay
                 });
                 let from = outsider(to.id.shard);
-                if let Err(error) = local.ask(to.id, B::DELIVERY, message, from, within, callback) {
+                if let Err(error) = local.ask(route, message, Priority::Normal, from, within, callback) {
                     let _ = refused.try_send(Err(error.reason().into()));
                 }
             }))

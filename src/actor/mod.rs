@@ -5,6 +5,7 @@
 //!
 //! - [`Actor`], [`Handler`]: what people write
 //! - [`Address`]: a number by which an actor is reached; [`Recipient`]: one that has forgotten the actor's type
+//! - [`Priority`], [`Overflow`]: what comes first in a mailbox, and what is done when it is full
 //! - [`Stopping`], [`Reason`]: how an actor ends
 //! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
@@ -30,6 +31,7 @@ pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
 mod pending;
+mod policy;
 mod recipient;
 mod reply;
 mod stall;
@@ -42,6 +44,7 @@ pub use end::{Reason, Stopping};
 pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
 pub use handle::{Asked, Outside, OutsideAsk};
+pub use policy::{LOW_WAITS, Overflow, Priority};
 #[doc(hidden)]
 pub use recipient::Route;
 pub use recipient::{Recipient, To};
@@ -70,6 +73,12 @@ pub(crate) use stall::{Heartbeat, watch};
 pub trait Actor: Sized + 'static {
     #[doc(hidden)]
     const IS_SESSION: bool = false;
+
+    /// How many messages may wait for it; [`mailbox_slots`](crate::server::Config::mailbox_slots) if nothing is said.
+    const MAILBOX_SLOTS: Option<u32> = None;
+
+    /// What is done with one more.
+    const OVERFLOW: Overflow = Overflow::Refuse;
 
     /// Called once, before any message.
     fn started(&mut self, cx: &mut Context<'_, Self>) {
@@ -107,6 +116,13 @@ pub trait Handler<M>: Actor {
 
     /// A message has come.
     fn handle(&mut self, message: M, cx: &mut Context<'_, Self>) -> Self::Reply;
+
+    /// Two messages with the same key: who has heard the later need not hear the earlier. For
+    /// [`Overflow::KeepLatest`]. A question that is answered by a [`Request`] has none.
+    fn key(message: &M) -> Option<u64> {
+        let _ = message;
+        None
+    }
 }
 
 /// What may be sent: what owns all that it holds and may change threads, since an actor may live on another shard.

@@ -3,7 +3,7 @@
 use super::address::{ActorId, SendError};
 use super::ask::{Answers, AskError, AskId};
 use super::outside::Calls;
-use super::{Actor, Address, Context, Sendable};
+use super::{Actor, Address, Context, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use std::fmt;
 use std::marker::PhantomData;
@@ -111,7 +111,8 @@ impl<R: Send + 'static> ReplyTo<R> {
         M: Sendable,
     {
         let Some(asker) = self.asker.take() else { return Ok(()) };
-        cx.local.pass_on(to.id, B::DELIVERY, message, asker).map_err(|error| {
+        let route = Route { id: to.id, delivery: B::DELIVERY };
+        cx.local.pass_on(route, message, asker).map_err(|error| {
             self.asker = Some(asker);
             error.map(|message| Request { message, reply: self })
         })

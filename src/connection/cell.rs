@@ -4,9 +4,9 @@ use super::farewell::Farewell;
 use super::link::{Link, Payload, Waiting};
 use super::session::{Close, CloseReason, ClosedBy, Session};
 use super::{Message, Planted};
-use crate::actor::cell::{Cell, Extra, Next};
+use crate::actor::cell::{Cell, Extra, Next, kind_of};
 use crate::actor::envelope::Returned;
-use crate::actor::local::{Local, Request};
+use crate::actor::local::{ActorKind, Local, Request};
 use crate::actor::{ActorId, Context};
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, outgoing::GATHER_BYTES_MAX};
@@ -393,8 +393,8 @@ impl<S: Session> Cell for Connection<S> {
         (&mut self.session, &mut self.link)
     }
 
-    fn type_name(&self) -> &'static str {
-        std::any::type_name::<S>()
+    fn kind(&self) -> ActorKind {
+        kind_of::<S>()
     }
 
     fn is_connection(&self) -> bool {

@@ -6,7 +6,7 @@
 use crate::actor::ActorId;
 use crate::actor::cell::{Cell, Extra, Next};
 use crate::actor::envelope::Returned;
-use crate::actor::local::{Local, Request};
+use crate::actor::local::{ActorKind, Local, Request};
 use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, Time};
 use std::any::Any;
 use std::io;
@@ -56,8 +56,8 @@ impl Cell for Farewell {
         unreachable!("nobody has the address of a connection that is being let go")
     }
 
-    fn type_name(&self) -> &'static str {
-        "a closing connection"
+    fn kind(&self) -> ActorKind {
+        ActorKind::unaddressed("a closing connection")
     }
 
     fn is_connection(&self) -> bool {

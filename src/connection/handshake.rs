@@ -6,7 +6,7 @@ use super::link::Link;
 use crate::actor::ActorId;
 use crate::actor::cell::{Cell, Extra, Next};
 use crate::actor::envelope::Returned;
-use crate::actor::local::{Local, Request};
+use crate::actor::local::{ActorKind, Local, Request};
 use crate::actor::outside::Calls;
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{SocketEvent, SocketId};
@@ -277,8 +277,8 @@ impl Cell for Handshake {
         unreachable!("nobody has the address of a connection that has not been upgraded")
     }
 
-    fn type_name(&self) -> &'static str {
-        "a handshake"
+    fn kind(&self) -> ActorKind {
+        ActorKind::unaddressed("a handshake")
     }
 
     fn is_connection(&self) -> bool {

@@ -1,7 +1,7 @@
 //! `Session`: what people write for each client.
 
 use super::Message;
-use crate::actor::{Actor, Context, Refused, Returned, SendError, TasksFull};
+use crate::actor::{Actor, Context, Overflow, Refused, Returned, SendError, TasksFull};
 use crate::wire::CloseCode;
 use std::borrow::Cow;
 
@@ -24,6 +24,12 @@ use std::borrow::Cow;
 /// }
 /// ```
 pub trait Session: Sized + 'static {
+    /// How many messages of other actors may wait for it, as [`Actor::MAILBOX_SLOTS`].
+    const MAILBOX_SLOTS: Option<u32> = None;
+
+    /// What is done with one more, as [`Actor::OVERFLOW`].
+    const OVERFLOW: Overflow = Overflow::Refuse;
+
     /// The connection is open; nothing has been received.
     ///
     /// # Errors
@@ -61,6 +67,8 @@ pub trait Session: Sized + 'static {
 /// Every session is an actor; what a connection needs beyond that is the framework's.
 impl<S: Session> Actor for S {
     const IS_SESSION: bool = true;
+    const MAILBOX_SLOTS: Option<u32> = S::MAILBOX_SLOTS;
+    const OVERFLOW: Overflow = S::OVERFLOW;
 }
 
 /// Why and how to close.

@@ -7,6 +7,7 @@
 //!
 //! let parcel = Parcel::new(String::from("hi"));
 //! assert!(parcel.is::<String>());
+//! assert_eq!(parcel.peek::<String>().map(String::len), Some(2));
 //! let parcel = parcel.downcast::<u32>().unwrap_err(); // not a number; the parcel comes back
 //! assert_eq!(parcel.downcast::<String>().unwrap(), "hi");
 //! ```
@@ -67,6 +68,28 @@ impl Parcel {
     #[inline]
     pub fn is<M: 'static>(&self) -> bool {
         (self.kind.type_id)() == TypeId::of::<M>()
+    }
+
+    /// The message, if it is an `M`, to look at.
+    #[inline]
+    pub fn peek<M: 'static>(&self) -> Option<&M> {
+        if !self.is::<M>() {
+            return None;
+        }
+        let address = self.contents.address();
+        if const { fits::<M>() } {
+            // SAFETY: `new` put an `M` there: the type is `M`, and what fits is never boxed. It stays while `self` is
+            // borrowed, and nobody changes it: whoever takes it out or drops it needs `self` whole.
+            Some(unsafe { &*address.cast::<M>() })
+        } else {
+            // SAFETY: as above, with the `Box<M>` that `new` put there instead.
+            Some(unsafe { &*address.cast::<Box<M>>() })
+        }
+    }
+
+    /// The message's type.
+    pub fn message_type(&self) -> TypeId {
+        (self.kind.type_id)()
     }
 
     /// The name of the message's type, for logs.

@@ -25,6 +25,8 @@ pub struct Stats {
     pub refused: u64,
     /// Of those, the ones that came back to a sender on another shard.
     pub returned: u64,
+    /// Messages between actors that were dropped because a mailbox was full ([`Overflow`](crate::actor::Overflow)).
+    pub dropped: u64,
     /// Questions that actors asked each other.
     pub asks: u64,
     /// Of those, the ones that ended in an error ([`AskError`](crate::actor::AskError)).
@@ -63,6 +65,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         asks,
         asks_failed,
         answers_late,
+        dropped,
     } = *counters;
     let values = [
         messages_in,
@@ -79,6 +82,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         asks,
         asks_failed,
         answers_late,
+        dropped,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -108,6 +112,7 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         asks: sum(11),
         asks_failed: sum(12),
         answers_late: sum(13),
+        dropped: sum(14),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod life;
+mod mailbox;
 mod send;
 
 use corewire::prelude::*;

@@ -1,7 +1,7 @@
-//! Messages between actors: in order from one to another, and each handled, refused to its sender, or returned to it:
+//! Messages between actors: in order from one to another within a priority, and each handled, refused to its sender, or returned to it:
 //! one of these, once.
 
-use corewire::actor::{Actor, ActorId, Handler, Returned, SendError};
+use corewire::actor::{Actor, ActorId, Handler, Priority, Returned, SendError};
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Fault, Faults};
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Default)]
 struct Book {
     peers: Vec<Address<Peer>>,
-    handled: HashMap<(ActorId, ActorId), Vec<u32>>,
+    handled: HashMap<(ActorId, ActorId, Priority), Vec<u32>>,
     /// Told to the sender at once.
     refused: HashSet<(ActorId, ActorId, u32)>,
     returned: Vec<(ActorId, ActorId, u32)>,
@@ -32,11 +32,15 @@ struct Peer {
     next: u32,
 }
 
+const PRIORITIES: [Priority; 5] =
+    [Priority::Low, Priority::Normal, Priority::Normal, Priority::High, Priority::Critical];
+
 struct Go;
 
 struct Note {
     from: ActorId,
     number: u32,
+    priority: Priority,
 }
 
 impl Actor for Peer {
@@ -67,7 +71,8 @@ impl Handler<Go> for Peer {
             for &peer in &peers {
                 self.next += 1;
                 let (from, number) = (me.id(), self.next);
-                let sent = cx.send(peer, Note { from, number });
+                let priority = PRIORITIES[number as usize * 7 % 5];
+                let sent = cx.send_at(priority, peer, Note { from, number, priority });
                 let mut book = self.book.lock().unwrap();
                 book.sent.push((from, peer.id(), number));
                 if let Err(SendError::Full(note) | SendError::Gone(note)) = sent {
@@ -87,7 +92,13 @@ impl Handler<Note> for Peer {
     type Reply = ();
     fn handle(&mut self, note: Note, cx: &mut Context<Self>) {
         let me = cx.address().id();
-        self.book.lock().unwrap().handled.entry((note.from, me)).or_default().push(note.number);
+        self.book
+            .lock()
+            .unwrap()
+            .handled
+            .entry((note.from, me, note.priority))
+            .or_default()
+            .push(note.number);
         if let Some(enough) = &mut self.enough {
             *enough = enough.saturating_sub(1);
             if *enough == 0 {
@@ -166,7 +177,7 @@ fn check_book(book: &Book) {
             panic!("{message:?} was {before} and then {how}");
         }
     };
-    for (&(from, to), numbers) in &book.handled {
+    for (&(from, to, _), numbers) in &book.handled {
         assert!(numbers.is_sorted(), "from {from:?} to {to:?} out of order: {numbers:?}");
         numbers.iter().for_each(|&number| end((from, to, number), "handled"));
     }

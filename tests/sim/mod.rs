@@ -6,6 +6,7 @@ mod echo;
 mod futures;
 mod outside;
 mod planted;
+mod rings;
 mod sessions;
 
 /// So many seeds, times `SEEDS_TIMES` of the environment.

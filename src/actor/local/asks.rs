@@ -2,12 +2,12 @@
 
 use super::Local;
 use super::tasks::Held;
-use crate::actor::Sendable;
 use crate::actor::address::{ActorId, SendError};
 use crate::actor::ask::{AskError, AskId, Callback};
-use crate::actor::envelope::{Delivery, Envelope, What};
+use crate::actor::envelope::{Envelope, What};
 use crate::actor::pending::Pending;
 use crate::actor::reply::Asker;
+use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
 use std::num::NonZeroU64;
@@ -17,9 +17,9 @@ impl Local {
     /// Sends a question, and keeps what is to be done with its answer.
     pub(crate) fn ask<M: Sendable>(
         &mut self,
-        to: ActorId,
-        delivery: &'static Delivery,
+        to: Route,
         message: M,
+        priority: Priority,
         from: ActorId,
         within: Duration,
         callback: Callback,
@@ -29,7 +29,7 @@ impl Local {
             return Err(SendError::Full(message));
         }
         let ask = self.asks.insert(Pending { asker: from, callback }, self.now + within);
-        let sent = self.post(to, What::Ask(delivery, ask), message, Some(from));
+        let sent = self.post(to.id, What::Ask(to.delivery, priority, ask), message, Some(from));
         match &sent {
             Ok(()) => self.counters.asks += 1,
             Err(_) => {
@@ -43,12 +43,11 @@ impl Local {
     /// Hands somebody else's question on: the answer goes to who asked.
     pub(crate) fn pass_on<M: Sendable>(
         &mut self,
-        to: ActorId,
-        delivery: &'static Delivery,
+        to: Route,
         message: M,
         asker: Asker,
     ) -> Result<(), SendError<M>> {
-        self.post(to, What::Ask(delivery, asker.ask), message, Some(asker.who))
+        self.post(to.id, What::Ask(to.delivery, Priority::Normal, asker.ask), message, Some(asker.who))
     }
 
     /// Answers a question of anybody's, here or on another shard.
@@ -74,14 +73,13 @@ impl Local {
         }
     }
 
-    /// Tells those whose time is up.
-    pub(super) fn expire_asks(&mut self) {
-        let mut expired = std::mem::take(&mut self.expired_asks);
-        self.asks.expire(self.now, &mut expired);
-        for (ask, who) in expired.drain(..) {
+    /// Tells those whose time is up, at most `max`.
+    pub(super) fn expire_asks(&mut self, max: usize) {
+        self.asks.expire(self.now);
+        for _ in 0..max {
+            let Some((ask, who)) = self.asks.next_expired() else { break };
             self.answered(Asker { who, ask }, Err(AskError::TimedOut));
         }
-        self.expired_asks = expired;
     }
 
     /// For the end.

@@ -9,7 +9,7 @@ use crate::actor::envelope::{Envelope, Returned, What};
 use crate::actor::handle::Outside;
 use crate::actor::outside::{Calls, Word};
 use crate::actor::reply::Asker;
-use crate::actor::{Route, Sendable};
+use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
 use crate::shard::ShardId;
@@ -20,12 +20,14 @@ impl Local {
         &mut self,
         to: Route,
         message: M,
+        priority: Priority,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        self.post(to.id, What::Message(to.delivery), message, from)
+        self.post(to.id, What::Message(to.delivery, priority), message, from)
     }
 
     /// Puts a message into a mailbox of this shard, or into the lane to another.
+    #[inline]
     pub(super) fn post<M: Sendable>(
         &mut self,
         to: ActorId,
@@ -33,77 +35,35 @@ impl Local {
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
+        let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
+        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
         if to.shard == self.me {
-            return match self.has_room(to) {
-                Ok(()) => {
-                    self.enqueue(Envelope { to, from, what, parcel: Parcel::new(message) });
-                    Ok(())
-                }
-                Err(Refused::Full) => Err(SendError::Full(message)),
-                Err(Refused::Gone) => Err(SendError::Gone(message)),
+            return match self.deposit(envelope) {
+                None => Ok(()),
+                Some((Refused::Full, envelope)) => Err(SendError::Full(unpack(envelope))),
+                Some((Refused::Gone, envelope)) => Err(SendError::Gone(unpack(envelope))),
             };
         }
-        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
-        self.mesh.send(to.shard, envelope).map_err(|error| {
-            let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
-            match error {
-                PushError::Full(envelope) => SendError::Full(unpack(envelope)),
-                PushError::Closed(envelope) => SendError::Gone(unpack(envelope)),
-            }
+        self.mesh.send(to.shard, envelope).map_err(|error| match error {
+            PushError::Full(envelope) => SendError::Full(unpack(envelope)),
+            PushError::Closed(envelope) => SendError::Gone(unpack(envelope)),
         })
-    }
-
-    pub(super) fn has_room(&self, to: ActorId) -> Result<(), Refused> {
-        let slot = self.slots.get(to.slot as usize).filter(|slot| slot.accepts(to));
-        match slot {
-            None => Err(Refused::Gone),
-            Some(slot) if slot.mailbox.len() >= self.bounds.mailbox_slots || self.mail.is_full() => {
-                Err(Refused::Full)
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    pub(super) fn enqueue(&mut self, envelope: Envelope) {
-        let index = envelope.to.slot;
-        let slot = &mut self.slots[index as usize];
-        self.mail.push(&mut slot.mailbox, envelope);
-        if !slot.state.ready {
-            slot.state.ready = true;
-            self.ready.push_back(index);
-        }
     }
 
     /// Takes what other shards sent, at most `max` from each.
     pub(crate) fn lanes(&mut self, max: usize) {
-        let mut refused = Vec::new(); // empty: takes no memory until something is
-        let Self { mesh, slots, mail, ready, bounds, shard_mail, .. } = self;
-        mesh.drain(max, |_, envelope| {
-            if let What::Shard = envelope.what {
-                shard_mail.push_back(envelope.parcel);
-                return;
-            }
-            let to = envelope.to;
-            let slot = slots.get_mut(to.slot as usize).filter(|slot| slot.accepts(to));
-            match slot {
-                None => refused.push((envelope, Refused::Gone)),
-                Some(slot) if slot.mailbox.len() >= bounds.mailbox_slots || mail.is_full() => {
-                    refused.push((envelope, Refused::Full));
-                }
-                Some(slot) => {
-                    mail.push(&mut slot.mailbox, envelope);
-                    if !slot.state.ready {
-                        slot.state.ready = true;
-                        ready.push_back(to.slot);
-                    }
-                }
-            }
-        });
+        let mut arrived = std::mem::take(&mut self.arrived);
         let Self { mesh, home, .. } = self;
+        mesh.drain(max, |_, envelope| arrived.push(envelope));
         mesh.drain_back(|_, envelope| home.push_back(envelope));
-        for (envelope, reason) in refused {
-            self.turn_back(envelope, reason);
+        for envelope in arrived.drain(..) {
+            if let What::Shard = envelope.what {
+                self.shard_mail.push_back(envelope.parcel);
+            } else if let Some((refused, envelope)) = self.deposit(envelope) {
+                self.turn_back(envelope, refused);
+            }
         }
+        self.arrived = arrived;
         self.return_mail();
     }
 
@@ -166,7 +126,9 @@ impl Local {
                     None => self.discard(parcel),
                 }
             }
-            What::Message(_) | What::Ask(..) | What::Shard => unreachable!("only what has a home comes back"),
+            What::Message(..) | What::Ask(..) | What::Shard => {
+                unreachable!("only what has a home comes back")
+            }
         }
     }
 
@@ -194,7 +156,8 @@ impl Local {
                 let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
                 left -= 1;
                 self.counters.handled += 1;
-                let (What::Message(delivery) | What::Ask(delivery, _)) = envelope.what else { continue };
+                self.forget_key(&envelope);
+                let Some((delivery, _)) = envelope.delivery() else { continue };
                 let asker = envelope.asker();
                 let ran = self.try_run(slot, |cell, local, me| {
                     (delivery.deliver)(cell, envelope.parcel, asker, local, me)
@@ -259,10 +222,11 @@ impl Local {
         }
         for word in heard.words.drain(..) {
             match word {
-                Word::Mail(envelope) => match self.has_room(envelope.to) {
-                    Ok(()) => self.enqueue(envelope),
-                    Err(refused) => self.turn_back(envelope, refused),
-                },
+                Word::Mail(envelope) => {
+                    if let Some((refused, envelope)) = self.deposit(envelope) {
+                        self.turn_back(envelope, refused);
+                    }
+                }
                 Word::Errand(run) => self.run_nobody(|_, local, _| {
                     run(local);
                     Next::Stay

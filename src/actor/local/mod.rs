@@ -2,23 +2,23 @@
 //!
 //! - here: what there is of everything, and how much
 //! - `slots`: who is in them, and how they are run
+//! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
+mod mail;
 mod messages;
 mod slots;
 mod sockets;
 mod tasks;
 mod timers;
 
-use super::ActorId;
-use super::ask::AskId;
 use super::envelope::Envelope;
 use super::handle::Outside;
-use super::mailbox::MailStore;
+use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
 use super::stall::Heartbeat;
@@ -28,8 +28,10 @@ use crate::shard::wheel::{ALARM_BYTES, Wheel};
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
 pub(crate) use asks::outsider;
+pub(crate) use mail::ActorKind;
+use mail::{Known, Latest};
 use slots::Slot;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use tasks::Tasks;
 
 /// How many of everything a shard holds.
@@ -66,6 +68,7 @@ pub(crate) struct Counters {
     pub(crate) asks: u64,
     pub(crate) asks_failed: u64,
     pub(crate) answers_late: u64,
+    pub(crate) dropped: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -96,7 +99,6 @@ pub(crate) struct Local {
     /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
     asks: Asks,
-    expired_asks: Vec<(AskId, ActorId)>,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
     /// Of cells, by slot.
@@ -117,8 +119,12 @@ pub(crate) struct Local {
     outside: Outside,
     heard: Heard,
     tasks: Tasks,
-    /// Actor types and their numbers, so that the heartbeat's lock is taken once a type.
-    kinds: Vec<(&'static str, u16)>,
+    /// Actor types by their numbers, which the heartbeat knows too.
+    kinds: Vec<Known>,
+    /// Mail of actors that keep the latest of each key.
+    latest: HashMap<Latest, MailId>,
+    /// Just taken from lanes; empty between turns.
+    arrived: Vec<Envelope>,
     /// The shard is ending: no new actors.
     pub(crate) leaving: bool,
 }
@@ -170,7 +176,6 @@ impl Local {
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
-            expired_asks: Vec::new(),
             shard_mail: VecDeque::new(),
             ticks: Wheel::new(),
             timer_wheel: Wheel::new(),
@@ -185,6 +190,8 @@ impl Local {
             tasks: Tasks::default(),
             bounds,
             kinds: Vec::new(),
+            latest: HashMap::new(),
+            arrived: Vec::new(),
             leaving: false,
         }
     }

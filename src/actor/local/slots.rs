@@ -2,7 +2,7 @@
 
 use super::Local;
 use super::asks::outsider;
-use crate::actor::address::{ActorId, Address, Refused, SendError};
+use crate::actor::address::{ActorId, Address, SendError};
 use crate::actor::cell::{Cell, Next, Plain};
 use crate::actor::mailbox::Mailbox;
 use crate::actor::{Actor, Reason};
@@ -115,21 +115,12 @@ impl Local {
     /// Puts a cell into a slot that was reserved for it, and starts it.
     pub(crate) fn fill(&mut self, id: ActorId, cell: Box<dyn Cell>) {
         self.connections += u32::from(cell.is_connection());
-        let kind = self.kind(cell.type_name());
+        let kind = self.kind_of(&*cell);
         let slot = &mut self.slots[id.slot as usize];
         debug_assert!(slot.accepts(id) && slot.cell.is_none(), "a slot is filled once");
         slot.kind = kind;
         slot.cell = Some(cell);
         self.run(id.slot, |cell, local, me| cell.started(local, me));
-    }
-
-    fn kind(&mut self, name: &'static str) -> u16 {
-        if let Some((_, kind)) = self.kinds.iter().find(|(known, _)| std::ptr::eq(*known, name)) {
-            return *kind;
-        }
-        let kind = self.heartbeat.kind(name);
-        self.kinds.push((name, kind));
-        kind
     }
 
     /// A slot with this cell in it. The caller has asked [`Self::is_full`].
@@ -232,7 +223,7 @@ impl Local {
             self.counters.panics += 1;
             let what = panic.downcast_ref::<&str>().copied();
             let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-            tracing::error!(actor = ?me, kind = cell.type_name(), panic = what, "an actor panicked; it alone ends");
+            tracing::error!(actor = ?me, kind = cell.kind().name, panic = what, "an actor panicked; it alone ends");
             Panicked
         })
     }
@@ -254,17 +245,6 @@ impl Local {
     /// The driver has let go of every socket that it was asked to: nothing comes any more for the slots they were in.
     pub(crate) fn sockets_are_closed(&mut self) {
         self.free.append(&mut self.vacated);
-    }
-
-    /// What still waits is for nobody. Its senders are told; futures are dropped.
-    fn refuse_mail(&mut self, slot: u32) {
-        if self.slots[slot as usize].state.has_tasks {
-            self.drop_tasks(slot);
-        }
-        let mut mailbox = std::mem::replace(&mut self.slots[slot as usize].mailbox, Mailbox::EMPTY);
-        while let Some(envelope) = self.mail.pop(&mut mailbox) {
-            self.turn_back(envelope, Refused::Gone);
-        }
     }
 
     fn drop_cell(&mut self, cell: Box<dyn Cell>) {

@@ -4,7 +4,7 @@ use super::{Local, Timer};
 use crate::actor::address::{ActorId, SendError};
 use crate::actor::context::TimerId;
 use crate::actor::envelope::{Envelope, What};
-use crate::actor::{Route, Sendable};
+use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::shard::Time;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Local {
         timer.envelope = Some(Envelope {
             to: to.id,
             from: Some(from),
-            what: What::Message(to.delivery),
+            what: What::Message(to.delivery, Priority::Normal),
             parcel: Parcel::new(message),
         });
         let id = TimerId { index, generation: timer.generation };
@@ -79,7 +79,7 @@ impl Local {
 
     /// Whether something was due and has not fired.
     pub(super) fn has_due(&self) -> bool {
-        self.ticks.has_rung() || self.timer_wheel.has_rung()
+        self.ticks.has_rung() || self.timer_wheel.has_rung() || self.asks.has_expired()
     }
 
     /// Fires what is due, or some of it: ten thousand connections that have fallen silent together are pinged in many
@@ -99,14 +99,12 @@ impl Local {
                     self.counters.refused += 1;
                     self.discard(error);
                 }
-            } else if self.has_room(envelope.to).is_ok() {
-                self.enqueue(envelope);
-            } else {
+            } else if let Some((_, envelope)) = self.deposit(envelope) {
                 self.counters.refused += 1;
                 self.discard(envelope);
             }
         }
-        self.expire_asks();
+        self.expire_asks(FIRED_PER_TURN);
     }
 }
 

@@ -1,0 +1,164 @@
+//! Mailboxes of this shard: what gets in, and what is done when one is full.
+
+use super::Local;
+use crate::actor::address::Refused;
+use crate::actor::ask::AskError;
+use crate::actor::cell::Cell;
+use crate::actor::envelope::Envelope;
+use crate::actor::mailbox::MailId;
+use crate::actor::{Overflow, Priority};
+use std::any::TypeId;
+
+/// What is known about all actors of one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ActorKind {
+    pub(crate) name: &'static str,
+    /// How many messages may wait for one; the shard's default if nothing is said.
+    pub(crate) mailbox_slots: Option<u32>,
+    pub(crate) overflow: Overflow,
+}
+
+impl ActorKind {
+    /// Of what nobody sends to.
+    pub(crate) const fn unaddressed(name: &'static str) -> Self {
+        Self { name, mailbox_slots: None, overflow: Overflow::Refuse }
+    }
+}
+
+/// A kind as this shard knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    kind: ActorKind,
+    /// A mailbox with fewer messages takes one more without a question; 0 where there always is one.
+    slots: u32,
+}
+
+/// Of what a message is the latest. The type is the message's: keys of different ones have nothing to do with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Latest {
+    slot: u32,
+    priority: Priority,
+    message: TypeId,
+    key: u64,
+}
+
+impl Local {
+    /// Puts an envelope into its mailbox here, or hands it back.
+    #[inline]
+    pub(super) fn deposit(&mut self, envelope: Envelope) -> Option<(Refused, Envelope)> {
+        let Self { slots, kinds, mail, ready, .. } = self;
+        let (to, priority) = (envelope.to, envelope.priority());
+        let Some(slot) = slots.get_mut(to.slot as usize).filter(|slot| slot.accepts(to)) else {
+            return Some((Refused::Gone, envelope));
+        };
+        if slot.mailbox.len() >= kinds[usize::from(slot.kind)].slots || mail.is_full() {
+            return self.deposit_with_care(envelope);
+        }
+        mail.push(&mut slot.mailbox, priority, envelope);
+        if !slot.state.ready {
+            slot.state.ready = true;
+            ready.push_back(to.slot);
+        }
+        None
+    }
+
+    /// The same where the mailbox is full, or what is in it matters.
+    #[cold]
+    fn deposit_with_care(&mut self, envelope: Envelope) -> Option<(Refused, Envelope)> {
+        let (to, priority) = (envelope.to, envelope.priority());
+        let slot = &mut self.slots[to.slot as usize];
+        let kind = self.kinds[usize::from(slot.kind)].kind;
+        let slots = kind.mailbox_slots.unwrap_or(self.bounds.mailbox_slots);
+        let full = slot.mailbox.len() >= slots || self.mail.is_full();
+        match kind.overflow {
+            Overflow::Refuse => return Some((Refused::Full, envelope)),
+            Overflow::DropNewest => self.drop_mail(envelope),
+            Overflow::DropOldest => match self.mail.pop_lowest(&mut slot.mailbox, priority) {
+                Some(oldest) => {
+                    self.put(envelope);
+                    self.drop_mail(oldest);
+                }
+                // Nothing of its own waits, so it is others who have filled the store.
+                None if slot.mailbox.len() == 0 => return Some((Refused::Full, envelope)),
+                None => self.drop_mail(envelope),
+            },
+            Overflow::KeepLatest => {
+                let latest = latest(&envelope);
+                if let Some(place) = latest.and_then(|latest| self.latest.get(&latest)) {
+                    let earlier = self.mail.replace(*place, envelope);
+                    earlier.into_iter().for_each(|earlier| self.drop_mail(earlier));
+                } else if full {
+                    return Some((Refused::Full, envelope));
+                } else {
+                    let place = self.put(envelope);
+                    latest.map(|latest| self.latest.insert(latest, place));
+                }
+            }
+        }
+        None
+    }
+
+    /// Puts an envelope into its mailbox, where there is room.
+    fn put(&mut self, envelope: Envelope) -> MailId {
+        let (index, priority) = (envelope.to.slot, envelope.priority());
+        let slot = &mut self.slots[index as usize];
+        let place = self.mail.push(&mut slot.mailbox, priority, envelope);
+        if !slot.state.ready {
+            slot.state.ready = true;
+            self.ready.push_back(index);
+        }
+        place
+    }
+
+    /// An envelope has left the mailbox of an actor that keeps the latest.
+    #[inline]
+    pub(super) fn forget_key(&mut self, envelope: &Envelope) {
+        if !self.latest.is_empty()
+            && let Some(latest) = latest(envelope)
+        {
+            self.latest.remove(&latest);
+        }
+    }
+
+    /// Nobody will handle it, and its sender is not told unless it waits for an answer.
+    fn drop_mail(&mut self, envelope: Envelope) {
+        self.counters.dropped += 1;
+        if let Some(asker) = envelope.asker() {
+            self.answer(asker, Err(AskError::Dropped));
+        }
+        self.discard(envelope);
+    }
+
+    /// What still waits is for nobody. Its senders are told; futures are dropped.
+    pub(super) fn refuse_mail(&mut self, slot: u32) {
+        if self.slots[slot as usize].state.has_tasks {
+            self.drop_tasks(slot);
+        }
+        while let Some(envelope) = self.mail.pop(&mut self.slots[slot as usize].mailbox) {
+            self.forget_key(&envelope);
+            self.turn_back(envelope, Refused::Gone);
+        }
+    }
+
+    /// The number of a cell's kind.
+    pub(super) fn kind_of(&mut self, cell: &dyn Cell) -> u16 {
+        let kind = cell.kind();
+        let is_it = |known: &Known| std::ptr::eq(known.kind.name, kind.name) && known.kind == kind;
+        let index = self.kinds.iter().position(is_it).unwrap_or_else(|| {
+            let slots = match kind.overflow {
+                Overflow::KeepLatest => 0,
+                _ => kind.mailbox_slots.unwrap_or(self.bounds.mailbox_slots),
+            };
+            self.heartbeat.add_kind(kind.name);
+            self.kinds.push(Known { kind, slots });
+            self.kinds.len() - 1
+        });
+        u16::try_from(index).unwrap_or(u16::MAX) // nobody writes so many types; the last ones share a mailbox's bound
+    }
+}
+
+fn latest(envelope: &Envelope) -> Option<Latest> {
+    let (delivery, priority) = envelope.delivery()?;
+    let key = (delivery.key)(&envelope.parcel)?;
+    Some(Latest { slot: envelope.to.slot, priority, message: envelope.parcel.message_type(), key })
+}
