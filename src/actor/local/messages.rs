@@ -58,12 +58,16 @@ impl Local {
         mesh.drain_back(|_, envelope| home.push_back(envelope));
         for envelope in arrived.drain(..) {
             if let What::Shard = envelope.what {
-                self.shard_mail.push_back(envelope.parcel);
+                match envelope.parcel.downcast() {
+                    Ok(errand) => self.errands.push_back(errand),
+                    Err(parcel) => self.shard_mail.push_back(parcel),
+                }
             } else if let Some((refused, envelope)) = self.deposit(envelope) {
                 self.turn_back(envelope, refused);
             }
         }
         self.arrived = arrived;
+        self.run_errands();
         self.return_mail();
     }
 
@@ -186,6 +190,7 @@ impl Local {
             || !self.home.is_empty()
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
+            || self.has_errands()
             || self.awaits_sent
             || self.has_due()
             || self.has_ready_tasks()
@@ -254,6 +259,7 @@ impl Local {
             self.discard(envelope);
         }
         self.forget_asks();
+        self.forget_errands();
         for parcel in std::mem::take(&mut self.shard_mail) {
             self.discard(parcel);
         }

@@ -4,11 +4,13 @@
 //! - `slots`: who is in them, and how they are run
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
+//! - `errands`: what shards do for each other
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
+mod errands;
 mod mail;
 mod messages;
 mod slots;
@@ -28,6 +30,7 @@ use crate::shard::wheel::{ALARM_BYTES, Wheel};
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
 pub(crate) use asks::outsider;
+use errands::Errand;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use slots::Slot;
@@ -99,6 +102,10 @@ pub(crate) struct Local {
     /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
     asks: Asks,
+    /// To be done here.
+    errands: VecDeque<Errand>,
+    /// For other shards, by their numbers, and found the way full.
+    errands_out: Vec<VecDeque<Errand>>,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
     /// Of cells, by slot.
@@ -157,6 +164,7 @@ impl Local {
         bounds: Bounds,
     ) -> Self {
         let calls = outside.calls(mesh.me()).clone();
+        let errands_out = (0..mesh.shards()).map(|_| VecDeque::new()).collect();
         Self {
             me: mesh.me(),
             now: Time::ZERO,
@@ -176,6 +184,8 @@ impl Local {
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
+            errands: VecDeque::new(),
+            errands_out,
             shard_mail: VecDeque::new(),
             ticks: Wheel::new(),
             timer_wheel: Wheel::new(),
