@@ -6,7 +6,7 @@
 //! - [`Actor`], [`Handler`]: what people write
 //! - [`Address`]: a number by which an actor is reached; [`Recipient`]: one that has forgotten the actor's type
 //! - [`Priority`], [`Overflow`]: what comes first in a mailbox, and what is done when it is full
-//! - [`Stopping`], [`Reason`]: how an actor ends
+//! - [`Stopping`], [`Reason`]: how an actor ends; [`SpawnError`]: why one does not begin
 //! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
@@ -34,6 +34,7 @@ mod pending;
 mod policy;
 mod recipient;
 mod reply;
+mod spawn;
 mod stall;
 
 pub use address::{ActorId, Address, Refused, SendError};
@@ -49,6 +50,7 @@ pub use policy::{LOW_WAITS, Overflow, Priority};
 pub use recipient::Route;
 pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
+pub use spawn::SpawnError;
 pub(crate) use stall::{Heartbeat, watch};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.

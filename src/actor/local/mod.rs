@@ -5,11 +5,13 @@
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
+//! - `endings`: who is to be told that an actor has ended
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
+mod endings;
 mod errands;
 mod mail;
 mod messages;

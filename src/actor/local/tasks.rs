@@ -102,7 +102,7 @@ impl Local {
         (entry.owner, entry.task, entry.waits) = (Some(owner), Some(task), waits);
         tasks.by_owner.insert((owner.slot, index));
         let slot = &mut slots[owner.slot as usize];
-        slot.state.has_tasks = true;
+        slot.state.known = true;
         if waits {
             slot.begin_wait();
             tasks.waiting.entry(owner.slot).or_default().left += 1;
@@ -203,7 +203,6 @@ impl Local {
             self.slots[slot as usize].end_wait();
             self.discard(waiting.held);
         }
-        self.slots[slot as usize].state.has_tasks = false;
     }
 
     /// Whether it handles nothing until a task of its is done.
