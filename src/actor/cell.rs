@@ -25,6 +25,11 @@ pub(crate) trait Cell {
     /// It asked to stop, or its handler did.
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next;
 
+    /// It is to end as if it had failed by itself.
+    fn fail(&mut self, _reason: Reason, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
     /// It is over: the last that it is told, after [`Next::End`].
     fn end(&mut self, _reason: &Reason, _: &mut Local, _: ActorId) {}
 
@@ -175,6 +180,10 @@ impl<A: Actor> Cell for Plain<A> {
 
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
         self.stop_because(Reason::Stopped, local, me)
+    }
+
+    fn fail(&mut self, reason: Reason, _: &mut Local, _: ActorId) -> Next {
+        Next::End(reason)
     }
 
     fn end(&mut self, reason: &Reason, local: &mut Local, me: ActorId) {
