@@ -5,11 +5,14 @@
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
+//! - `endings`: who is to be told that an actor has ended
+//! - `watches`: who watches whom
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
+mod endings;
 mod errands;
 mod mail;
 mod messages;
@@ -17,6 +20,7 @@ mod slots;
 mod sockets;
 mod tasks;
 mod timers;
+mod watches;
 
 use super::envelope::Envelope;
 use super::handle::Outside;
@@ -30,12 +34,15 @@ use crate::shard::wheel::{ALARM_BYTES, Wheel};
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
 pub(crate) use asks::outsider;
+use endings::Notice;
 use errands::Errand;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
 use tasks::Tasks;
+pub(crate) use watches::How;
+use watches::Watches;
 
 /// How many of everything a shard holds.
 #[derive(Debug, Clone)]
@@ -52,6 +59,8 @@ pub(crate) struct Bounds {
     pub(crate) tasks_max: u32,
     /// Questions that wait for an answer.
     pub(crate) asks_max: u32,
+    /// Watches and links that actors have made.
+    pub(crate) watches_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -102,6 +111,9 @@ pub(crate) struct Local {
     /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
     asks: Asks,
+    watches: Watches,
+    /// Before all mail.
+    notices: VecDeque<Notice>,
     /// To be done here.
     errands: VecDeque<Errand>,
     /// For other shards, by their numbers, and found the way full.
@@ -184,6 +196,8 @@ impl Local {
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
+            watches: Watches::default(),
+            notices: VecDeque::new(),
             errands: VecDeque::new(),
             errands_out,
             shard_mail: VecDeque::new(),
