@@ -6,11 +6,12 @@
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
 //! - `tasks`: futures of actors
-//! - `timers`: what is due
+//! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
 mod errands;
+mod every;
 mod mail;
 mod messages;
 mod slots;
@@ -153,6 +154,8 @@ pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + ALARM_BYTES;
 struct Timer {
     generation: u32,
     envelope: Option<Envelope>,
+    /// It fires again and again; then there is no envelope.
+    every: Option<Box<every::Every>>,
 }
 
 impl Local {
