@@ -12,6 +12,7 @@
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
+//! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
 //!
@@ -27,6 +28,7 @@ mod end;
 pub(crate) mod envelope;
 mod futures;
 mod handle;
+pub(crate) mod jobs;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
@@ -35,6 +37,7 @@ mod policy;
 mod recipient;
 mod reply;
 mod stall;
+mod work;
 
 pub use address::{ActorId, Address, Refused, SendError};
 pub(crate) use ask::ASKS_MAX;
@@ -50,6 +53,7 @@ pub use recipient::Route;
 pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
 pub(crate) use stall::{Heartbeat, watch};
+pub use work::{Work, WorkError, WorkRefused};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
 ///

@@ -9,7 +9,7 @@
 //! - [`Fault`], [`Faults`]: what goes wrong, and how often
 //! - `crowd`, `living`: clients that are made up, and a client at work
 //! - `begun`: what can happen next, and that one thing of it happens
-//! - `driver`, `bulk`, `net`: the made-up kernel and network
+//! - `driver`, `bulk`, `net`: the made-up kernel and network; `workers`: the made-up threads of the worker pool
 //!
 //! One source of chance decides which shard turns, which piece of a stream arrives, which client acts. Time passes only
 //! when nobody can do anything. A shard that sleeps turns again when a completion is ready, when its doorbell was rung,
@@ -27,6 +27,7 @@ mod driver;
 mod fault;
 mod living;
 mod net;
+mod workers;
 mod world;
 
 pub use client::{Client, Heard, Report};

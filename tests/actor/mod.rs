@@ -5,6 +5,7 @@ mod every;
 mod life;
 mod mailbox;
 mod send;
+mod work;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};

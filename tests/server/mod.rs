@@ -5,6 +5,7 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
 mod asks;
@@ -21,3 +22,4 @@ mod slow;
 mod stall;
 mod start;
 mod time;
+mod work;

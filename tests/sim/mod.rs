@@ -8,6 +8,7 @@ mod outside;
 mod planted;
 mod rings;
 mod sessions;
+mod work;
 
 /// So many seeds, times `SEEDS_TIMES` of the environment.
 fn seeds(seeds: u64) -> std::ops::Range<u64> {

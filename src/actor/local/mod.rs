@@ -5,7 +5,7 @@
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
-//! - `tasks`: futures of actors
+//! - `tasks`: futures of actors; `work`: their jobs
 //! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
 
@@ -18,9 +18,11 @@ mod slots;
 mod sockets;
 mod tasks;
 mod timers;
+mod work;
 
 use super::envelope::Envelope;
 use super::handle::Outside;
+use super::jobs::Jobs;
 use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
@@ -103,6 +105,8 @@ pub(crate) struct Local {
     /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
     asks: Asks,
+    /// Of all shards.
+    pub(crate) jobs: Jobs,
     /// To be done here.
     errands: VecDeque<Errand>,
     /// For other shards, by their numbers, and found the way full.
@@ -164,6 +168,7 @@ impl Local {
         mesh: Mesh<Envelope>,
         heartbeat: Arc<Heartbeat>,
         outside: Outside,
+        jobs: Jobs,
         bounds: Bounds,
     ) -> Self {
         let calls = outside.calls(mesh.me()).clone();
@@ -187,6 +192,7 @@ impl Local {
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
+            jobs,
             errands: VecDeque::new(),
             errands_out,
             shard_mail: VecDeque::new(),
