@@ -157,6 +157,7 @@ fn a_server_that_stops_waits_for_jobs_that_have_begun_and_drops_the_others() {
         }
     }
     client.close(1001, "");
+    drop(client); // nothing but the job keeps it
     let opener = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300)); // what the server waits for takes its time
         open.send(())

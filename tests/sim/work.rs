@@ -215,7 +215,9 @@ fn every_job_that_is_taken_runs_once_or_ends_with_the_server_and_is_told_once() 
     });
     let seen = seen.into_inner().unwrap();
     println!("{seen:?}");
-    for how in ["done", "panicked", "ran for nobody", "did not run, for nobody", "refused"] {
+    for how in
+        ["done", "panicked", "ended with the server", "ran for nobody", "did not run, for nobody", "refused"]
+    {
         let times = seen.get(how).copied().unwrap_or_default();
         assert!(times > 50, "{how} was seen {times} times, too few to tell");
     }
