@@ -5,6 +5,7 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `examples`: each does what it says
 //! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
@@ -13,6 +14,7 @@ mod attacks;
 mod basics;
 mod bulk;
 mod crowd;
+mod examples;
 mod harness;
 mod http;
 mod later;
