@@ -69,6 +69,9 @@ pub struct Config {
     /// Bytes that large messages are read into, of one shard, in blocks of up to 1 MiB: one is used at a time, the others
     /// while a session keeps messages. None is touched before a large message comes.
     pub scratch_bytes: usize,
+    /// What the kernel may hold of what one client sends, once it sends large messages: its memory, not ours, and taken only
+    /// as bytes come. 0 leaves it to the kernel, which begins with 64 KiB and learns. Default 2 MiB.
+    pub receive_window_bytes: u32,
     /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
     pub huge_pages: bool,
     /// Whether the kernel fills a receive block piece by piece where it can (Linux 6.12). Else every receive takes a
@@ -105,6 +108,7 @@ impl Default for Config {
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
             scratch_bytes: 4 << 20,
+            receive_window_bytes: 2 << 20,
             huge_pages: false,
             receive_incremental: true,
             drain_timeout: Duration::from_secs(10),

@@ -405,6 +405,7 @@ impl Building {
             entries: config.ring,
             receive_blocks: pool_config.receive_blocks as u16,
             incremental: features.incremental,
+            receive_window_bytes: config.receive_window_bytes,
             epoch,
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
