@@ -1,10 +1,12 @@
 //! What actors may rely on, where nothing goes wrong; `tests/sim` has the other worlds.
 
 mod ask;
+mod every;
 mod life;
 mod mailbox;
 mod send;
 mod watch;
+mod work;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};

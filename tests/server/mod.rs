@@ -5,6 +5,8 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `examples`: each does what it says
+//! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
 mod asks;
@@ -12,6 +14,7 @@ mod attacks;
 mod basics;
 mod bulk;
 mod crowd;
+mod examples;
 mod harness;
 mod http;
 mod later;
@@ -21,3 +24,4 @@ mod slow;
 mod stall;
 mod start;
 mod time;
+mod work;

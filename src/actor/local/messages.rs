@@ -255,7 +255,7 @@ impl Local {
             self.discard(envelope);
         }
         for timer in std::mem::take(&mut self.timers) {
-            self.discard(timer.envelope);
+            self.discard((timer.envelope, timer.every));
         }
         let mut left = Vec::new();
         self.mesh.drain_back(|_, envelope| left.push(envelope));

@@ -7,13 +7,14 @@
 //! - `errands`: what shards do for each other
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
-//! - `tasks`: futures of actors
-//! - `timers`: what is due
+//! - `tasks`: futures of actors; `work`: their jobs
+//! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
 mod endings;
 mod errands;
+mod every;
 mod mail;
 mod messages;
 mod slots;
@@ -21,9 +22,11 @@ mod sockets;
 mod tasks;
 mod timers;
 mod watches;
+mod work;
 
 use super::envelope::Envelope;
 use super::handle::Outside;
+use super::jobs::Jobs;
 use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
@@ -114,6 +117,8 @@ pub(crate) struct Local {
     watches: Watches,
     /// Before all mail.
     notices: VecDeque<Notice>,
+    /// Of all shards.
+    pub(crate) jobs: Jobs,
     /// To be done here.
     errands: VecDeque<Errand>,
     /// For other shards, by their numbers, and found the way full.
@@ -165,6 +170,8 @@ pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + ALARM_BYTES;
 struct Timer {
     generation: u32,
     envelope: Option<Envelope>,
+    /// It fires again and again; then there is no envelope.
+    every: Option<Box<every::Every>>,
 }
 
 impl Local {
@@ -173,6 +180,7 @@ impl Local {
         mesh: Mesh<Envelope>,
         heartbeat: Arc<Heartbeat>,
         outside: Outside,
+        jobs: Jobs,
         bounds: Bounds,
     ) -> Self {
         let calls = outside.calls(mesh.me()).clone();
@@ -198,6 +206,7 @@ impl Local {
             asks: Asks::new(bounds.asks_max),
             watches: Watches::default(),
             notices: VecDeque::new(),
+            jobs,
             errands: VecDeque::new(),
             errands_out,
             shard_mail: VecDeque::new(),
