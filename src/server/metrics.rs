@@ -33,6 +33,8 @@ pub struct Stats {
     pub asks_failed: u64,
     /// Answers that came when nobody waited for them any more, and were dropped.
     pub answers_late: u64,
+    /// Children that their supervisors made anew.
+    pub restarts: u64,
     /// Actors that panicked.
     pub panics: u64,
     /// Connections that were shed because memory was short.
@@ -66,6 +68,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         asks_failed,
         answers_late,
         dropped,
+        restarts,
     } = *counters;
     let values = [
         messages_in,
@@ -83,6 +86,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         asks_failed,
         answers_late,
         dropped,
+        restarts,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -113,6 +117,7 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         asks_failed: sum(12),
         answers_late: sum(13),
         dropped: sum(14),
+        restarts: sum(15),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

@@ -4,6 +4,7 @@ mod ask;
 mod life;
 mod mailbox;
 mod send;
+mod supervision;
 mod watch;
 
 use corewire::prelude::*;

@@ -7,6 +7,7 @@
 //! - `errands`: what shards do for each other
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
+//! - `families`: who has started whom, and what follows when one fails; `restarts`: ending families, and making anew
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
@@ -14,14 +15,18 @@
 mod asks;
 mod endings;
 mod errands;
+mod families;
 mod mail;
 mod messages;
+mod restarts;
 mod slots;
 mod sockets;
 mod tasks;
 mod timers;
 mod watches;
 
+use super::ActorId;
+use super::crash;
 use super::envelope::Envelope;
 use super::handle::Outside;
 use super::mailbox::{MailId, MailStore};
@@ -36,6 +41,7 @@ use crate::sync::Arc;
 pub(crate) use asks::outsider;
 use endings::Notice;
 use errands::Errand;
+use families::Families;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use slots::Slot;
@@ -81,6 +87,7 @@ pub(crate) struct Counters {
     pub(crate) asks_failed: u64,
     pub(crate) answers_late: u64,
     pub(crate) dropped: u64,
+    pub(crate) restarts: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -112,6 +119,11 @@ pub(crate) struct Local {
     returns: VecDeque<Envelope>,
     asks: Asks,
     watches: Watches,
+    families: Families,
+    /// Who is being told that it is over: it starts nobody any more.
+    concluding: Option<ActorId>,
+    /// When a backtrace was last printed.
+    backtrace_at: Option<Time>,
     /// Before all mail.
     notices: VecDeque<Notice>,
     /// To be done here.
@@ -175,6 +187,7 @@ impl Local {
         outside: Outside,
         bounds: Bounds,
     ) -> Self {
+        crash::install_hook();
         let calls = outside.calls(mesh.me()).clone();
         let errands_out = (0..mesh.shards()).map(|_| VecDeque::new()).collect();
         Self {
@@ -197,6 +210,9 @@ impl Local {
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
             watches: Watches::default(),
+            families: Families::default(),
+            concluding: None,
+            backtrace_at: None,
             notices: VecDeque::new(),
             errands: VecDeque::new(),
             errands_out,
@@ -224,6 +240,7 @@ impl Local {
         self.now = now;
         self.awaits_sent = false;
         self.heartbeat.beat();
+        crash::look_here();
     }
 
     pub(crate) fn now(&self) -> Time {

@@ -49,6 +49,18 @@ impl Local {
         true
     }
 
+    /// Takes back what `who` has set for itself. Looks at every timer: for what is rare.
+    pub(super) fn forget_timers_of(&mut self, who: ActorId) {
+        for index in 0..self.timers.len() as u32 {
+            let envelope = self.timers[index as usize].envelope.as_ref();
+            if envelope.is_some_and(|envelope| envelope.to == who && envelope.from == Some(who)) {
+                self.timer_wheel.clear(index);
+                let envelope = self.take_timer(index);
+                self.discard(envelope);
+            }
+        }
+    }
+
     /// Ends a timer, and gives its message.
     fn take_timer(&mut self, index: u32) -> Option<Envelope> {
         let timer = &mut self.timers[index as usize];
@@ -88,6 +100,10 @@ impl Local {
         self.ticks.expire(self.now);
         for _ in 0..FIRED_PER_TURN {
             let Some(slot) = self.ticks.pop() else { break };
+            if self.slots[slot as usize].cell.is_none() {
+                self.make_anew(slot);
+                continue;
+            }
             self.run(slot, |cell, local, me| cell.tick(local, me));
         }
         self.timer_wheel.expire(self.now);
