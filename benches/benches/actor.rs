@@ -28,7 +28,7 @@ struct Expect(u64, Address<Boss>);
 struct Finished;
 
 impl Actor for Reader {
-    const MAILBOX_SLOTS: Option<u32> = Some(4096);
+    const MAILBOX_SLOTS: Option<u32> = Some(512);
 }
 
 impl Handler<Note> for Reader {
@@ -172,7 +172,11 @@ impl Handler<Request<AskTimes, Histogram<u64>>> for Asker {
 
 /// An actor that does nothing, with 16 bytes of state.
 struct Idle([u64; 2]);
-impl Actor for Idle {}
+impl Actor for Idle {
+    fn started(&mut self, _: &mut Context<Self>) {
+        black_box(self.0);
+    }
+}
 
 /// Starts a million.
 struct Mother;
@@ -197,12 +201,13 @@ fn resident_bytes() -> u64 {
 }
 
 fn times() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are few enough")
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("three digits are few enough")
 }
 
 /// A server of `shards` shards, each on a core of its own.
 fn server(shards: u16, busy_poll: Duration) -> Running {
-    let config = Config { workers: shards.into(), busy_poll, actors_max: 1_100_000, ..Config::default() };
+    let mut config = Config::default();
+    (config.workers, config.busy_poll, config.actors_max) = (shards.into(), busy_poll, 1_100_000);
     let server = Server::bind("127.0.0.1:0").config(config);
     server
         .at("/", |_: &Upgrade| -> Result<Nobody, Refusal> { Err(Refusal::new(404)) })

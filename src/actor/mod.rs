@@ -13,6 +13,7 @@
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
+//! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
 //! - `crash`: where a panic came from
@@ -30,6 +31,7 @@ mod end;
 pub(crate) mod envelope;
 mod futures;
 mod handle;
+pub(crate) mod jobs;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
@@ -41,6 +43,7 @@ mod spawn;
 mod stall;
 pub(crate) mod supervision;
 mod watch;
+mod work;
 
 pub use address::{ActorId, Address, Refused, SendError};
 pub(crate) use ask::ASKS_MAX;
@@ -59,6 +62,7 @@ pub use spawn::SpawnError;
 pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
 pub use supervision::{Escalation, Restart, Supervision};
 pub use watch::{Down, WatchesFull};
+pub use work::{Work, WorkError, WorkRefused};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
 ///

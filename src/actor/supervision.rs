@@ -118,8 +118,8 @@ impl<A: Actor> Context<'_, A> {
     ///
     /// To others a restart is a pause. The address stays the same, and so does the mailbox: what waits is handled by the next, after its `started`;
     /// only the message that crashed is not, and its asker hears [`Crashed`](super::AskError::Crashed). Gone with the state are its
-    /// futures, its watches, the questions that it asked, and timers for itself; timers for others stay, as does what it
-    /// sent. A panic in `make` or in [`started`](Actor::started) is a crash, too, the first time as well: then the address is one
+    /// futures, its watches, what it asked and what it has the worker pool do, timers for itself and those that fire again
+    /// and again; other timers stay, as does what it sent, which may still come back to the next. A panic in `make` or in [`started`](Actor::started) is a crash, too, the first time as well: then the address is one
     /// of an actor to come.
     ///
     /// A supervisor that ends ends its children before, the last that was started first; each is asked

@@ -5,6 +5,9 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `examples`: each does what it says
+//! - `supervision`: crashes, restarts, ends that another shard hears of
+//! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
 mod asks;
@@ -12,6 +15,7 @@ mod attacks;
 mod basics;
 mod bulk;
 mod crowd;
+mod examples;
 mod harness;
 mod http;
 mod later;
@@ -20,4 +24,6 @@ mod shutdown;
 mod slow;
 mod stall;
 mod start;
+mod supervision;
 mod time;
+mod work;

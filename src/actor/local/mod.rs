@@ -8,13 +8,14 @@
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
 //! - `families`: who has started whom, and what follows when one fails; `restarts`: ending families, and making anew
-//! - `tasks`: futures of actors
-//! - `timers`: what is due
+//! - `tasks`: futures of actors; `work`: their jobs
+//! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
 mod endings;
 mod errands;
+mod every;
 mod families;
 mod mail;
 mod messages;
@@ -24,11 +25,13 @@ mod sockets;
 mod tasks;
 mod timers;
 mod watches;
+mod work;
 
 use super::ActorId;
 use super::crash;
 use super::envelope::Envelope;
 use super::handle::Outside;
+use super::jobs::Jobs;
 use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
@@ -126,6 +129,8 @@ pub(crate) struct Local {
     backtrace_at: Option<Time>,
     /// Before all mail.
     notices: VecDeque<Notice>,
+    /// Of all shards.
+    pub(crate) jobs: Jobs,
     /// To be done here.
     errands: VecDeque<Errand>,
     /// For other shards, by their numbers, and found the way full.
@@ -177,6 +182,8 @@ pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + ALARM_BYTES;
 struct Timer {
     generation: u32,
     envelope: Option<Envelope>,
+    /// It fires again and again; then there is no envelope.
+    every: Option<Box<every::Every>>,
 }
 
 impl Local {
@@ -185,6 +192,7 @@ impl Local {
         mesh: Mesh<Envelope>,
         heartbeat: Arc<Heartbeat>,
         outside: Outside,
+        jobs: Jobs,
         bounds: Bounds,
     ) -> Self {
         crash::install_hook();
@@ -214,6 +222,7 @@ impl Local {
             concluding: None,
             backtrace_at: None,
             notices: VecDeque::new(),
+            jobs,
             errands: VecDeque::new(),
             errands_out,
             shard_mail: VecDeque::new(),
