@@ -2,7 +2,7 @@
 
 use super::Message;
 use crate::actor::{
-    Actor, Context, Overflow, Refused, Returned, SendError, Supervision, TasksFull, WorkRefused,
+    Actor, Context, Overflow, Refused, Returned, SendError, Supervision, TasksFull, WatchesFull, WorkRefused,
 };
 use crate::wire::CloseCode;
 use std::borrow::Cow;
@@ -134,6 +134,13 @@ impl<J> From<WorkRefused<J>> for Close {
             },
             WorkRefused::Ending(_) => Self { code: CloseCode::GOING_AWAY, reason: "the server ends".into() },
         }
+    }
+}
+
+/// What the client is told: 1013.
+impl From<WatchesFull> for Close {
+    fn from(_: WatchesFull) -> Self {
+        Self { code: CloseCode::TRY_AGAIN_LATER, reason: "too much is watched; try again later".into() }
     }
 }
 

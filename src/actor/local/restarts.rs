@@ -186,7 +186,10 @@ impl Local {
         {
             return;
         }
-        if now && let Some(me) = self.tenant(slot) {
+        if now
+            && self.slots[slot as usize].state.known
+            && let Some(me) = self.tenant(slot)
+        {
             let mut family = vec![me]; // each before its children, these in order
             let mut next = 0;
             while let Some(id) = family.get(next).copied() {
