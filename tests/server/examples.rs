@@ -50,3 +50,24 @@ fn with_tokio_looks_words_up_and_brings_news() {
     }
     end(server, client);
 }
+
+#[test]
+fn supervised_recovers_twice_and_then_says_why_not() {
+    let output = Process::output_of("supervised");
+    for line in [
+        "main: 4",
+        "main: no number on \"4711x\": its handler panicked",
+        "parser, life 2: 23 is the 1. line",
+        "main: 42",
+        "parser, life 3: 42 is the 1. line",
+        "main: 2 restarts; now everything stops",
+    ] {
+        assert!(output.lines().any(|printed| printed == line), "{line:?} is not in {output}");
+    }
+    let why = "(supervised::Parser) failed once too often; the last time, it panicked: a line is a number";
+    assert!(
+        output.lines().any(|line| line.starts_with("supervisor: over") && line.contains(why)),
+        "{output}"
+    );
+    assert!(output.lines().any(|line| line.starts_with("guard") && line.contains(why)), "{output}");
+}
