@@ -13,6 +13,8 @@
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
+//! - [`Place`], [`SpawnAt`], [`NotSpawned`]: starting an actor elsewhere; `load`: where there is room
+//! - `service`: one of a kind on every shard
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
 //!
@@ -28,13 +30,16 @@ mod end;
 pub(crate) mod envelope;
 mod futures;
 mod handle;
+mod load;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
 mod pending;
+mod place;
 mod policy;
 mod recipient;
 mod reply;
+pub(crate) mod service;
 mod spawn;
 mod stall;
 mod watch;
@@ -47,6 +52,7 @@ pub use end::{Reason, Stopping};
 pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
 pub use handle::{Asked, Outside, OutsideAsk};
+pub use place::{NotSpawned, Place, SpawnAt};
 pub use policy::{LOW_WAITS, Overflow, Priority};
 #[doc(hidden)]
 pub use recipient::Route;

@@ -37,11 +37,17 @@ impl Asks {
 
     /// Keeps a question until [`Self::take`]. The caller has asked [`Self::is_full`].
     pub(crate) fn insert(&mut self, pending: Pending, due: Time) -> AskId {
+        let id = self.keep(pending);
+        self.deadlines.set(id.index(), due);
+        id
+    }
+
+    /// The same for one without a deadline.
+    pub(crate) fn keep(&mut self, pending: Pending) -> AskId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry { generation: 0, pending: None });
             self.entries.len() as u32 - 1
         });
-        self.deadlines.set(index, due);
         let entry = &mut self.entries[index as usize];
         entry.pending = Some(pending);
         AskId::new(index, entry.generation)

@@ -3,7 +3,9 @@
 mod ask;
 mod life;
 mod mailbox;
+mod place;
 mod send;
+mod service;
 mod watch;
 
 use corewire::prelude::*;

@@ -16,6 +16,8 @@ mod harness;
 mod http;
 mod later;
 mod park;
+mod place;
+mod services;
 mod shutdown;
 mod slow;
 mod stall;

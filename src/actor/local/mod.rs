@@ -7,6 +7,8 @@
 //! - `errands`: what shards do for each other
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
+//! - `places`: who is full
+//! - `services`: who is there before everybody else
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
 //! - `sockets`: what actors have to send to their sockets
@@ -16,6 +18,8 @@ mod endings;
 mod errands;
 mod mail;
 mod messages;
+mod places;
+mod services;
 mod slots;
 mod sockets;
 mod tasks;
@@ -38,6 +42,7 @@ use endings::Notice;
 use errands::Errand;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
+use services::ToStart;
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
 use tasks::Tasks;
@@ -102,6 +107,8 @@ pub(crate) struct Local {
     actors_made: u64,
     connections: u32,
     mail: MailStore,
+    /// To be started in the first turn.
+    services: Vec<ToStart>,
     /// Slots with mail, in the order in which they got it.
     ready: VecDeque<u32>,
     /// Slots that may have something to send.
@@ -137,6 +144,8 @@ pub(crate) struct Local {
     calls: Calls,
     outside: Outside,
     heard: Heard,
+    /// How many actors the others see here.
+    load_shown: u32,
     tasks: Tasks,
     /// Actor types by their numbers, which the heartbeat knows too.
     kinds: Vec<Known>,
@@ -191,6 +200,7 @@ impl Local {
             actors_made: 0,
             connections: 0,
             mail: MailStore::new(bounds.mail_slots),
+            services: Vec::new(),
             ready: VecDeque::new(),
             dirty: Vec::new(),
             home: VecDeque::new(),
@@ -211,6 +221,7 @@ impl Local {
             calls,
             outside,
             heard: Heard::default(),
+            load_shown: 0,
             tasks: Tasks::default(),
             bounds,
             kinds: Vec::new(),
