@@ -6,6 +6,7 @@
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
 //! - `park`, `asks`: messages and questions for a shard that sleeps
+//! - `services`, `place`, `names`: who is on every shard, who is started on another, and who is found from there
 
 mod asks;
 mod attacks;
@@ -15,6 +16,7 @@ mod crowd;
 mod harness;
 mod http;
 mod later;
+mod names;
 mod park;
 mod place;
 mod services;

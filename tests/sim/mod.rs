@@ -4,6 +4,8 @@ mod actors;
 mod asks;
 mod echo;
 mod futures;
+mod groups;
+mod names;
 mod outside;
 mod planted;
 mod rings;

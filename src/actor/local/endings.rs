@@ -28,6 +28,8 @@ impl Local {
     /// may be running.
     pub(super) fn ended(&mut self, id: ActorId, reason: &Reason) {
         self.end_watches(id, reason);
+        self.end_names(id);
+        self.end_groups(id);
     }
 
     /// Does what is due to one notice.

@@ -7,6 +7,7 @@
 //! - `errands`: what shards do for each other
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
+//! - `facts`: what all shards know; `names` and `groups`: who has which, and who is in which
 //! - `places`: who is full
 //! - `services`: who is there before everybody else
 //! - `tasks`: futures of actors
@@ -16,8 +17,11 @@
 mod asks;
 mod endings;
 mod errands;
+mod facts;
+mod groups;
 mod mail;
 mod messages;
+mod names;
 mod places;
 mod services;
 mod slots;
@@ -40,8 +44,11 @@ use crate::sync::Arc;
 pub(crate) use asks::outsider;
 use endings::Notice;
 use errands::Errand;
+use facts::Facts;
+use groups::Groups;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
+use names::Names;
 use services::ToStart;
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
@@ -66,6 +73,10 @@ pub(crate) struct Bounds {
     pub(crate) asks_max: u32,
     /// Watches and links that actors have made.
     pub(crate) watches_max: u32,
+    /// Names that it decides about.
+    pub(crate) names_max: u32,
+    /// Groups that its actors are in, each counted.
+    pub(crate) memberships_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -119,6 +130,9 @@ pub(crate) struct Local {
     returns: VecDeque<Envelope>,
     asks: Asks,
     watches: Watches,
+    facts: Facts,
+    names: Names,
+    groups: Groups,
     /// Before all mail.
     notices: VecDeque<Notice>,
     /// To be done here.
@@ -207,6 +221,9 @@ impl Local {
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
             watches: Watches::default(),
+            facts: Facts::default(),
+            names: Names::default(),
+            groups: Groups::default(),
             notices: VecDeque::new(),
             errands: VecDeque::new(),
             errands_out,
