@@ -16,6 +16,7 @@
 //! - [`Place`], [`SpawnAt`], [`NotSpawned`]: starting an actor elsewhere; `load`: where there is room
 //! - [`Register`], [`NameError`]: names; [`Group`], [`By`]: many under one name
 //! - `service`: one of a kind on every shard
+//! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
 //!
@@ -32,6 +33,7 @@ pub(crate) mod envelope;
 mod futures;
 mod groups;
 mod handle;
+pub(crate) mod jobs;
 mod load;
 pub(crate) mod local;
 mod mailbox;
@@ -46,6 +48,7 @@ pub(crate) mod service;
 mod spawn;
 mod stall;
 mod watch;
+mod work;
 
 pub use address::{ActorId, Address, Refused, SendError};
 pub(crate) use ask::ASKS_MAX;
@@ -66,6 +69,7 @@ pub use reply::{ReplyTo, Request};
 pub use spawn::SpawnError;
 pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
 pub use watch::{Down, WatchesFull};
+pub use work::{Work, WorkError, WorkRefused};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
 ///

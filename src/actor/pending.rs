@@ -35,19 +35,15 @@ impl Asks {
         self.entries.len() - self.free.len() >= self.open_max as usize
     }
 
-    /// Keeps a question until [`Self::take`]. The caller has asked [`Self::is_full`].
-    pub(crate) fn insert(&mut self, pending: Pending, due: Time) -> AskId {
-        let id = self.keep(pending);
-        self.deadlines.set(id.index(), due);
-        id
-    }
-
-    /// The same for one without a deadline.
-    pub(crate) fn keep(&mut self, pending: Pending) -> AskId {
+    /// Keeps a question until [`Self::take`], or until `due`. The caller has asked [`Self::is_full`].
+    pub(crate) fn insert(&mut self, pending: Pending, due: Option<Time>) -> AskId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry { generation: 0, pending: None });
             self.entries.len() as u32 - 1
         });
+        if let Some(due) = due {
+            self.deadlines.set(index, due);
+        }
         let entry = &mut self.entries[index as usize];
         entry.pending = Some(pending);
         AskId::new(index, entry.generation)

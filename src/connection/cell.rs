@@ -171,6 +171,12 @@ impl<S: Session> Connection<S> {
                     read += bytes;
                     if front_bytes > 0 {
                         self.read_in_place(before, local, me)?;
+                        if behind.is_empty()
+                            && self.link.assembly.is_none()
+                            && self.link.state.bulk.expects_large()
+                        {
+                            break;
+                        }
                     }
                     self.read(behind, false, local, me)?;
                 }
@@ -195,8 +201,10 @@ impl<S: Session> Connection<S> {
         local: &mut Local,
     ) -> (usize, Reading) {
         let missing = usize::try_from(self.link.machine.frame_bytes_missing()).unwrap_or(usize::MAX);
-        // If the next frame is as large as the last, it is to get a block as well: only its head is read elsewhere.
+        // If the next frame is as large as the last, it is to get a block as well: only its head is read elsewhere, and
+        // not before its turn, since with the head the block would be taken, and be out of the cache until then.
         let behind_bytes_max = match self.link.state.bulk.expects_large() {
+            true if missing > 0 => 0,
             true => HEAD_BYTES_MAX,
             false => bytes_max.saturating_sub(missing),
         };

@@ -9,7 +9,7 @@
 //! - [`Fault`], [`Faults`]: what goes wrong, and how often
 //! - `crowd`, `living`: clients that are made up, and a client at work
 //! - `begun`: what can happen next, and that one thing of it happens
-//! - `driver`, `bulk`, `net`: the made-up kernel and network
+//! - `driver`, `bulk`, `net`: the made-up kernel and network; `workers`: the made-up threads of the worker pool
 //! - [`Treadmill`]: what a server costs without its kernel
 //!
 //! One source of chance decides which shard turns, which piece of a stream arrives, which client acts. Time passes only
@@ -29,6 +29,7 @@ mod fault;
 mod living;
 mod net;
 mod treadmill;
+mod workers;
 mod world;
 
 pub use client::{Client, Heard, Report};

@@ -1,12 +1,14 @@
 //! What actors may rely on, where nothing goes wrong; `tests/sim` has the other worlds.
 
 mod ask;
+mod every;
 mod life;
 mod mailbox;
 mod place;
 mod send;
 mod service;
 mod watch;
+mod work;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};

@@ -5,6 +5,8 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `examples`: each does what it says
+//! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 //! - `services`, `place`, `names`: who is on every shard, who is started on another, and who is found from there
 
@@ -13,6 +15,7 @@ mod attacks;
 mod basics;
 mod bulk;
 mod crowd;
+mod examples;
 mod harness;
 mod http;
 mod later;
@@ -25,3 +28,4 @@ mod slow;
 mod stall;
 mod start;
 mod time;
+mod work;

@@ -11,6 +11,7 @@ mod planted;
 mod rings;
 mod sessions;
 mod watches;
+mod work;
 
 /// So many seeds, times `SEEDS_TIMES` of the environment.
 fn seeds(seeds: u64) -> std::ops::Range<u64> {

@@ -10,13 +10,14 @@
 //! - `facts`: what all shards know; `names` and `groups`: who has which, and who is in which
 //! - `places`: who is full
 //! - `services`: who is there before everybody else
-//! - `tasks`: futures of actors
-//! - `timers`: what is due
+//! - `tasks`: futures of actors; `work`: their jobs
+//! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
 mod endings;
 mod errands;
+mod every;
 mod facts;
 mod groups;
 mod mail;
@@ -29,9 +30,11 @@ mod sockets;
 mod tasks;
 mod timers;
 mod watches;
+mod work;
 
 use super::envelope::Envelope;
 use super::handle::Outside;
+use super::jobs::Jobs;
 use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
@@ -135,6 +138,8 @@ pub(crate) struct Local {
     groups: Groups,
     /// Before all mail.
     notices: VecDeque<Notice>,
+    /// Of all shards.
+    pub(crate) jobs: Jobs,
     /// To be done here.
     errands: VecDeque<Errand>,
     /// For other shards, by their numbers, and found the way full.
@@ -188,6 +193,8 @@ pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + ALARM_BYTES;
 struct Timer {
     generation: u32,
     envelope: Option<Envelope>,
+    /// It fires again and again; then there is no envelope.
+    every: Option<Box<every::Every>>,
 }
 
 impl Local {
@@ -196,6 +203,7 @@ impl Local {
         mesh: Mesh<Envelope>,
         heartbeat: Arc<Heartbeat>,
         outside: Outside,
+        jobs: Jobs,
         bounds: Bounds,
     ) -> Self {
         let calls = outside.calls(mesh.me()).clone();
@@ -225,6 +233,7 @@ impl Local {
             names: Names::default(),
             groups: Groups::default(),
             notices: VecDeque::new(),
+            jobs,
             errands: VecDeque::new(),
             errands_out,
             shard_mail: VecDeque::new(),

@@ -13,6 +13,7 @@ mod clients;
 mod driver;
 
 use crate::actor::Outside;
+use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
 use crate::actor::service::Services;
@@ -174,7 +175,7 @@ impl Treadmill {
             self;
         config.fit(u64::MAX);
         let script = Arc::new(Script::new(&path, payload_bytes, in_flight, speakers));
-        let shared = Shared::new(shards);
+        let shared = Shared::new(shards, Jobs::new(config.pool_slots));
         let figures: Vec<Arc<Figures>> = (0..shards).map(|_| Arc::default()).collect();
         let (here, threads) = flume::bounded(usize::from(shards));
         let mut gos = Vec::new();
@@ -190,9 +191,10 @@ impl Treadmill {
             let run = move || -> io::Result<()> {
                 let pool = Pool::new(&config.pool(true))?;
                 let _ = here.send((me, std::thread::current()));
+                drop(here); // so that one that cannot start is not waited for
                 let Ok((threads, outside)) = gone.recv() else { return Ok(()) };
                 let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-                let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
+                let local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
                 let house = House::new(local, shared, routes, &config, 7);
                 let driver = TreadDriver::new(script, clients, threads, figures, epoch);
                 let mut shard = Shard::new(driver, house, config.pace());
