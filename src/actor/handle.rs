@@ -4,8 +4,10 @@ use super::address::{Address, Refused, SendError};
 use super::ask::{Answers, AskError, Callback, WITHIN};
 use super::cell::Next;
 use super::envelope::{Envelope, What};
+use super::load::Loads;
 use super::local::outsider;
 use super::outside::{Calls, Word};
+use super::service::Services;
 use super::{Actor, Context, Priority, Route, Sendable, To};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
@@ -54,16 +56,21 @@ use std::time::Duration;
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Outside(Arc<[Calls]>);
+pub struct Outside {
+    calls: Arc<[Calls]>,
+    pub(super) services: Services,
+    pub(super) loads: Loads,
+}
 
 impl Outside {
-    pub(crate) fn new(shards: impl IntoIterator<Item = Calls>) -> Self {
-        Self(shards.into_iter().collect())
+    pub(crate) fn new(shards: impl IntoIterator<Item = Calls>, services: Services) -> Self {
+        let calls: Arc<[Calls]> = shards.into_iter().collect();
+        Self { loads: Loads::new(calls.len() as u16), calls, services }
     }
 
     /// How many shards there are.
     pub fn shards(&self) -> u16 {
-        self.0.len() as u16
+        self.calls.len() as u16
     }
 
     /// Sends `message`. Does not block, and hears no answer: a message that finds a full mailbox, or nobody, when it gets
@@ -108,7 +115,7 @@ impl Outside {
     }
 
     fn say<M>(&self, shard: ShardId, message: M, word: impl FnOnce(M) -> Word) -> Result<(), SendError<M>> {
-        let Some(calls) = self.0.get(usize::from(shard.0)) else { return Err(SendError::Gone(message)) };
+        let Some(calls) = self.calls.get(usize::from(shard.0)) else { return Err(SendError::Gone(message)) };
         let mut message = Some(message);
         let said = calls.say(|| word(message.take().expect("a word is made once")));
         said.map_err(|refused| {
@@ -121,7 +128,7 @@ impl Outside {
     }
 
     pub(crate) fn calls(&self, shard: ShardId) -> &Calls {
-        &self.0[usize::from(shard.0)]
+        &self.calls[usize::from(shard.0)]
     }
 }
 
@@ -261,6 +268,6 @@ impl<R> fmt::Debug for Asked<R> {
 
 impl fmt::Debug for Outside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outside").field("shards", &self.0.len()).finish_non_exhaustive()
+        f.debug_struct("Outside").field("shards", &self.calls.len()).finish_non_exhaustive()
     }
 }

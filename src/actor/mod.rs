@@ -13,6 +13,9 @@
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
+//! - [`Place`], [`SpawnAt`], [`NotSpawned`]: starting an actor elsewhere; `load`: where there is room
+//! - [`Register`], [`NameError`]: names; [`Group`], [`By`]: many under one name
+//! - `service`: one of a kind on every shard
 //! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
@@ -30,15 +33,20 @@ mod crash;
 mod end;
 pub(crate) mod envelope;
 mod futures;
+mod groups;
 mod handle;
 pub(crate) mod jobs;
+mod load;
 pub(crate) mod local;
 mod mailbox;
+mod names;
 pub(crate) mod outside;
 mod pending;
+mod place;
 mod policy;
 mod recipient;
 mod reply;
+pub(crate) mod service;
 mod spawn;
 mod stall;
 pub(crate) mod supervision;
@@ -52,7 +60,10 @@ pub use context::{Context, TimerId};
 pub use end::{Reason, Stopping};
 pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
+pub use groups::{By, Group, JoinError};
 pub use handle::{Asked, Outside, OutsideAsk};
+pub use names::{NAME_BYTES_MAX, NameError, Register};
+pub use place::{NotSpawned, Place, SpawnAt};
 pub use policy::{LOW_WAITS, Overflow, Priority};
 #[doc(hidden)]
 pub use recipient::Route;

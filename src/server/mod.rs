@@ -25,11 +25,12 @@ pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
 
-use crate::actor::Outside;
 use crate::actor::envelope::Envelope;
 use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
+use crate::actor::service::Services;
+use crate::actor::{Actor, Outside};
 use crate::buf::{Pages, Pool};
 use crate::connection::{Session, Ticket, Upgrade};
 use crate::shard::uring::driver::UringConfig;
@@ -71,12 +72,18 @@ pub struct Server {
     address: String,
     config: Config,
     routes: Routes,
+    services: Services,
 }
 
 impl Server {
     /// A server that will listen on `address`: `:9001` for all addresses, or `host:port`. Port 0 is any free one.
     pub fn bind(address: impl Into<String>) -> Self {
-        Self { address: address.into(), config: Config::default(), routes: Routes::default() }
+        Self {
+            address: address.into(),
+            config: Config::default(),
+            routes: Routes::default(),
+            services: Services::default(),
+        }
     }
 
     /// With this configuration.
@@ -113,6 +120,18 @@ impl Server {
         S: Session,
     {
         self.routes.add_later(path, ask);
+        self
+    }
+
+    /// Every shard has an actor that `make` makes for it, reached by [`Context::service`](crate::actor::Context::service)
+    /// there and by [`service_on`](crate::actor::Context::service_on) from everywhere. It is made before the server
+    /// serves: if `make` panics, the server does not start. Services start in the order in which they are given, before
+    /// any other actor and any connection of their shard; they stop in the opposite order, when nobody else is left on
+    /// any shard.
+    ///
+    /// A service that stops by itself, or panics, is gone: its address finds nobody.
+    pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
+        self.services.add(make);
         self
     }
 
@@ -156,8 +175,9 @@ impl Server {
     /// # Errors
     /// The server cannot start. Nothing is left behind.
     pub fn start(self) -> Result<Running, Error> {
-        let Self { address, mut config, routes } = self;
+        let Self { address, mut config, routes, services } = self;
         config.check().map_err(Error::Config)?;
+        services.check(config.actors_max).map_err(Error::Config)?;
         if routes.is_empty() {
             return Err(Error::Config("no path leads anywhere: add one with `at`".into()));
         }
@@ -179,10 +199,11 @@ impl Server {
         let wakers =
             (0..shards).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>().map_err(Error::Shard)?;
         let shared = Shared::new(shards, Jobs::new(config.pool_slots));
-        let outside = Outside::new(wakers.iter().map(|waker| {
+        let calls = wakers.iter().map(|waker| {
             let waker = waker.clone();
             Calls::new(config.outside_slots, move || waker.wake())
-        }));
+        });
+        let outside = Outside::new(calls, services);
         let building = Building {
             peers: Peers::new(wakers.clone()),
             outside: outside.clone(),
@@ -352,7 +373,9 @@ impl Building {
     ) {
         let me = mesh.me();
         let shared = self.shared.clone();
-        let mut shard = match self.build(mesh, listener) {
+        // Services are made there, by code that is not ours.
+        let built = catch_unwind(AssertUnwindSafe(|| self.build(mesh, listener)));
+        let mut shard = match built.unwrap_or_else(|panic| Err(said_by(&*panic))) {
             Ok(shard) => shard,
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -414,6 +437,12 @@ impl Building {
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
     }
+}
+
+fn said_by(panic: &(dyn std::any::Any + Send)) -> std::io::Error {
+    let what = panic.downcast_ref::<&str>().copied();
+    let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    std::io::Error::other(format!("a panic while its services were made: {what}"))
 }
 
 fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {

@@ -4,13 +4,14 @@ use super::begun::Begun;
 use super::client::{Client, Heard, Report};
 use super::fault::{Fault, Faults};
 use super::living::Living;
-use crate::actor::Outside;
+use crate::actor::service::Services;
+use crate::actor::{Actor, Outside};
 use crate::connection::{Session, Upgrade};
 use crate::server::house::House;
 use crate::server::route::Routes;
 use crate::server::shared::Phase;
 use crate::server::{Config, Stats, metrics};
-use crate::shard::{Shard, Time};
+use crate::shard::{Shard, ShardId, Time};
 use crate::wire::http::Refusal;
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ pub struct World {
     shards_count: u16,
     config: Config,
     routes: Routes,
+    services: Services,
     faults: Faults,
     /// Clients that are made up when the world begins.
     crowd: usize,
@@ -62,6 +64,7 @@ impl World {
             shards_count: 1,
             config: small_config(),
             routes: Routes::default(),
+            services: Services::default(),
             faults: Faults::none(),
             crowd: 0,
             scripts: Vec::new(),
@@ -96,6 +99,13 @@ impl World {
         S: Session,
     {
         self.routes.add(path, &[], make);
+        self
+    }
+
+    /// Every shard has an actor that `make` makes, as with [`Server::service`](crate::Server::service).
+    #[must_use]
+    pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
+        self.services.add(make);
         self
     }
 
@@ -260,6 +270,7 @@ impl World {
             let (local, me) = (&tenants.local, tenants.local.mesh.me());
             assert_eq!((local.actors(), local.tasks()), (0, 0), "actors or futures are left on {me}");
             assert_eq!((local.watches(), local.children()), (0, 0), "watches or children are left on {me}");
+            assert_eq!(local.ties(), 0, "names or memberships are left on {me}");
             houses.push(tenants);
         }
         houses.iter_mut().for_each(House::forget);
@@ -271,12 +282,12 @@ impl World {
     }
 
     fn begin(&mut self) -> &mut Begun {
-        let Self { begun, rng, shards_count, config, routes, faults, crowd, scripts, .. } = self;
+        let Self { begun, rng, shards_count, config, routes, services, faults, crowd, scripts, .. } = self;
         begun.get_or_insert_with(|| {
             for _ in 0..*crowd {
                 scripts.push(Client::some(rng, faults));
             }
-            Begun::new(rng, *shards_count, config, routes, faults, std::mem::take(scripts))
+            Begun::new(rng, *shards_count, config, (routes, services), faults, std::mem::take(scripts))
         })
     }
 }

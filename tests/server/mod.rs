@@ -9,6 +9,7 @@
 //! - `supervision`: crashes, restarts, ends that another shard hears of
 //! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
+//! - `services`, `place`, `names`: who is on every shard, who is started on another, and who is found from there
 
 mod asks;
 mod attacks;
@@ -19,7 +20,10 @@ mod examples;
 mod harness;
 mod http;
 mod later;
+mod names;
 mod park;
+mod place;
+mod services;
 mod shutdown;
 mod slow;
 mod stall;

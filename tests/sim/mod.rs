@@ -5,6 +5,8 @@ mod asks;
 mod echo;
 mod families;
 mod futures;
+mod groups;
+mod names;
 mod outside;
 mod planted;
 mod rings;

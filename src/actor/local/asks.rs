@@ -40,6 +40,16 @@ impl Local {
         sent
     }
 
+    /// Keeps what is to be done with an answer that is sure to come, from a shard and not from an actor: it has no
+    /// deadline. None: too much is asked already.
+    pub(crate) fn keep_callback(&mut self, who: ActorId, callback: Callback) -> Option<Asker> {
+        if self.asks.is_full() {
+            self.discard(callback);
+            return None;
+        }
+        Some(Asker { who, ask: self.asks.insert(Pending { asker: who, callback }, None) })
+    }
+
     /// Hands somebody else's question on: the answer goes to who asked.
     pub(crate) fn pass_on<M: Sendable>(
         &mut self,

@@ -172,7 +172,10 @@ impl Local {
 
     /// The number of a cell's kind.
     pub(super) fn kind_of(&mut self, cell: &dyn Cell) -> u16 {
-        let kind = cell.kind();
+        self.number_of(cell.kind())
+    }
+
+    pub(super) fn number_of(&mut self, kind: ActorKind) -> u16 {
         let is_it = |known: &Known| std::ptr::eq(known.kind.name, kind.name) && known.kind == kind;
         let index = self.kinds.iter().position(is_it).unwrap_or_else(|| {
             let slots = match kind.overflow {

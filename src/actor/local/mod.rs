@@ -8,6 +8,9 @@
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
 //! - `families`: who has started whom, and what follows when one fails; `restarts`: ending families, and making anew
+//! - `facts`: what all shards know; `names` and `groups`: who has which, and who is in which
+//! - `places`: who is full
+//! - `services`: who is there before everybody else
 //! - `tasks`: futures of actors; `work`: their jobs
 //! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
@@ -16,10 +19,15 @@ mod asks;
 mod endings;
 mod errands;
 mod every;
+mod facts;
 mod families;
+mod groups;
 mod mail;
 mod messages;
+mod names;
+mod places;
 mod restarts;
+mod services;
 mod slots;
 mod sockets;
 mod tasks;
@@ -44,9 +52,13 @@ use crate::sync::Arc;
 pub(crate) use asks::outsider;
 use endings::Notice;
 use errands::Errand;
+use facts::Facts;
 use families::Families;
+use groups::Groups;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
+use names::Names;
+use services::ToStart;
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
 use tasks::Tasks;
@@ -70,6 +82,10 @@ pub(crate) struct Bounds {
     pub(crate) asks_max: u32,
     /// Watches and links that actors have made.
     pub(crate) watches_max: u32,
+    /// Names that it decides about.
+    pub(crate) names_max: u32,
+    /// Groups that its actors are in, each counted.
+    pub(crate) memberships_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -112,6 +128,8 @@ pub(crate) struct Local {
     actors_made: u64,
     connections: u32,
     mail: MailStore,
+    /// To be started in the first turn.
+    services: Vec<ToStart>,
     /// Slots with mail, in the order in which they got it.
     ready: VecDeque<u32>,
     /// Slots that may have something to send.
@@ -127,6 +145,9 @@ pub(crate) struct Local {
     concluding: Option<ActorId>,
     /// When a backtrace was last printed.
     backtrace_at: Option<Time>,
+    facts: Facts,
+    names: Names,
+    groups: Groups,
     /// Before all mail.
     notices: VecDeque<Notice>,
     /// Of all shards.
@@ -154,6 +175,8 @@ pub(crate) struct Local {
     calls: Calls,
     outside: Outside,
     heard: Heard,
+    /// How many actors the others see here.
+    load_shown: u32,
     tasks: Tasks,
     /// Actor types by their numbers, which the heartbeat knows too.
     kinds: Vec<Known>,
@@ -212,6 +235,7 @@ impl Local {
             actors_made: 0,
             connections: 0,
             mail: MailStore::new(bounds.mail_slots),
+            services: Vec::new(),
             ready: VecDeque::new(),
             dirty: Vec::new(),
             home: VecDeque::new(),
@@ -221,6 +245,9 @@ impl Local {
             families: Families::default(),
             concluding: None,
             backtrace_at: None,
+            facts: Facts::default(),
+            names: Names::default(),
+            groups: Groups::default(),
             notices: VecDeque::new(),
             jobs,
             errands: VecDeque::new(),
@@ -236,6 +263,7 @@ impl Local {
             calls,
             outside,
             heard: Heard::default(),
+            load_shown: 0,
             tasks: Tasks::default(),
             bounds,
             kinds: Vec::new(),
