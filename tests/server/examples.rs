@@ -1,6 +1,6 @@
 //! The examples do what they say.
 
-use super::harness::{Client, Process, Said};
+use super::harness::{Client, Process, Said, path_of};
 
 fn hear(client: &mut Client) -> String {
     match client.next() {
@@ -49,4 +49,13 @@ fn with_tokio_looks_words_up_and_brings_news() {
         }
     }
     end(server, client);
+}
+
+#[test]
+fn replay_finds_a_race_and_sees_it_again() {
+    let output = std::process::Command::new(path_of("replay")).output().expect("the example can be run");
+    let said = String::from_utf8(output.stdout).expect("it is text");
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("sells one, and has -1"), "{said}");
+    assert!(said.contains("all 1000 worlds are well"), "{said}");
 }

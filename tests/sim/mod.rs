@@ -8,6 +8,7 @@ mod outside;
 mod planted;
 mod rings;
 mod sessions;
+mod users;
 mod work;
 
 /// So many seeds, times `SEEDS_TIMES` of the environment.

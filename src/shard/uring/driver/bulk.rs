@@ -84,9 +84,7 @@ pub(super) fn widen(fd: RawFd, window_bytes: u32) {
     for bytes in [window_bytes.min(i32::MAX as u32), 1] {
         let size = size_of_val(&bytes) as libc::socklen_t;
         // SAFETY: reads `size` bytes of a live integer, and keeps no pointer. A refusal changes nothing, which is no harm.
-        unsafe {
-            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, (&raw const bytes).cast(), size)
-        };
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, (&raw const bytes).cast(), size) };
     }
 }
 
