@@ -6,7 +6,8 @@
 //! - [`Actor`], [`Handler`]: what people write
 //! - [`Address`]: a number by which an actor is reached; [`Recipient`]: one that has forgotten the actor's type
 //! - [`Priority`], [`Overflow`]: what comes first in a mailbox, and what is done when it is full
-//! - [`Stopping`], [`Reason`]: how an actor ends
+//! - [`Stopping`], [`Reason`]: how an actor ends; [`SpawnError`]: why one does not begin
+//! - [`Down`]: hearing of another's end
 //! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
@@ -36,7 +37,9 @@ mod pending;
 mod policy;
 mod recipient;
 mod reply;
+mod spawn;
 mod stall;
+mod watch;
 mod work;
 
 pub use address::{ActorId, Address, Refused, SendError};
@@ -52,7 +55,9 @@ pub use policy::{LOW_WAITS, Overflow, Priority};
 pub use recipient::Route;
 pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
-pub(crate) use stall::{Heartbeat, watch};
+pub use spawn::SpawnError;
+pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
+pub use watch::{Down, WatchesFull};
 pub use work::{Work, WorkError, WorkRefused};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.

@@ -7,7 +7,7 @@ use super::{Message, Planted};
 use crate::actor::cell::{Cell, Extra, Next, kind_of};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
-use crate::actor::{ActorId, Context};
+use crate::actor::{ActorId, Context, Reason};
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, outgoing::GATHER_BYTES_MAX};
 use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
@@ -422,6 +422,10 @@ impl<S: Session> Cell for Connection<S> {
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
         self.close(&Close::normal(), local, me);
         Next::Stay
+    }
+
+    fn fail(&mut self, _: Reason, local: &mut Local, me: ActorId) -> Next {
+        self.end(Ending::Fail(Close::new(1011, "whom the session depended on has failed")), local, me)
     }
 
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {

@@ -55,6 +55,8 @@ pub struct Config {
     pub outside_slots: u32,
     /// Questions and jobs of one shard's actors that wait for their answers; at most 1,048,576.
     pub asks_max: u32,
+    /// Watches and links that one shard's actors have made; others may have as many on them.
+    pub watches_max: u32,
     /// Threads for what would keep a shard ([`Context::work`](crate::actor::Context::work)); 0 is one a CPU that the shards
     /// leave, as far as CPUs are granted (`--pool`).
     pub pool_threads: u32,
@@ -102,6 +104,7 @@ impl Default for Config {
             tasks_max: 65_536,
             outside_slots: 4096,
             asks_max: 65_536,
+            watches_max: 65_536,
             pool_threads: 0,
             pool_slots: 1024,
             rules: Rules::default(),
@@ -134,6 +137,7 @@ impl Config {
             timers_max: self.timers_max,
             tasks_max: self.tasks_max,
             asks_max: self.asks_max,
+            watches_max: self.watches_max,
         }
     }
 
@@ -181,6 +185,7 @@ impl Config {
                 * ENVELOPE_BYTES,
             mail_bytes: shards * u64::from(self.mail_slots) * ENVELOPE_BYTES,
             ask_bytes: shards * u64::from(self.asks_max) * ASK_BYTES,
+            watch_bytes: shards * u64::from(self.watches_max) * WATCH_BYTES,
             connections: self.connections_max.into(),
             pool_threads: self.pool_threads,
             pool_slots: self.pool_slots,
@@ -258,6 +263,7 @@ pub(crate) struct Sum {
     lane_bytes: u64,
     mail_bytes: u64,
     ask_bytes: u64,
+    watch_bytes: u64,
     connections: u64,
     pool_threads: u32,
     pool_slots: u32,
@@ -269,7 +275,7 @@ impl fmt::Display for Sum {
         write!(
             f,
             "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail, \
-             {} MiB of questions; {} threads for jobs, {} of which may wait",
+             {} MiB of questions, {} MiB of watches; {} threads for jobs, {} of which may wait",
             self.shards,
             self.connections,
             mib(self.receive_bytes),
@@ -277,6 +283,7 @@ impl fmt::Display for Sum {
             mib(self.lane_bytes),
             mib(self.mail_bytes),
             mib(self.ask_bytes),
+            mib(self.watch_bytes),
             self.pool_threads,
             self.pool_slots
         )
@@ -296,6 +303,8 @@ const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
 const ENVELOPE_BYTES: u64 = 144;
 /// A question that waits, and its answer on the way.
 const ASK_BYTES: u64 = 64 + ENVELOPE_BYTES;
+/// A watch on both sides: entries in three tables, and an errand under way.
+const WATCH_BYTES: u64 = 256;
 const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);
 /// What an idle connection takes, its session's own state not counted: 224 bytes.
 const CONNECTION_BYTES: usize = SLOT_BYTES // a slot (48) and a place in the timer wheel (16)

@@ -420,7 +420,7 @@ fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {
     let (shared, turn_max) = (shared.clone(), config.turn_max);
     let heartbeats: Vec<_> = shared.shards.iter().map(|shard| shard.heartbeat.clone()).collect();
     let watch = move || {
-        crate::actor::watch(&heartbeats, turn_max, |pause| {
+        crate::actor::watch_for_stalls(&heartbeats, turn_max, |pause| {
             std::thread::park_timeout(pause);
             shared.all_drained()
         });

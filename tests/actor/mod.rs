@@ -5,6 +5,7 @@ mod every;
 mod life;
 mod mailbox;
 mod send;
+mod watch;
 mod work;
 
 use corewire::prelude::*;

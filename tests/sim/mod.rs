@@ -9,6 +9,7 @@ mod planted;
 mod rings;
 mod sessions;
 mod users;
+mod watches;
 mod work;
 
 /// So many seeds, times `SEEDS_TIMES` of the environment.

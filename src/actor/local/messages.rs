@@ -35,6 +35,10 @@ impl Local {
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
+        if to.shard == self.me && self.has_place(to) {
+            self.put_with(to, what.priority(), || Envelope { to, from, what, parcel: Parcel::new(message) });
+            return Ok(());
+        }
         let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
         let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
         if to.shard == self.me {
@@ -141,6 +145,11 @@ impl Local {
     pub(crate) fn deliver(&mut self, max: usize) {
         let mut left = max;
         while left > 0 {
+            if let Some(notice) = self.notices.pop_front() {
+                left -= 1;
+                self.take_notice(notice);
+                continue;
+            }
             if let Some(envelope) = self.home.pop_front() {
                 left -= 1;
                 self.take_back(envelope);
@@ -152,25 +161,33 @@ impl Local {
                 continue; // it is here from before
             }
             state.ready = false;
-            for _ in 0..MAIL_PER_ACTOR.min(left) {
-                let entry = &mut self.slots[slot as usize];
-                if entry.state.waiting {
-                    break;
+            let mut handled = 0;
+            let mut owed = None; // an answer, by the handler that runs
+            let ran = self.try_run(slot, |cell, local, me| {
+                while handled < MAIL_PER_ACTOR.min(left) {
+                    let entry = &mut local.slots[slot as usize];
+                    if entry.state.waiting {
+                        break;
+                    }
+                    let Some(letter) = local.mail.unlink(&mut entry.mailbox) else { break };
+                    handled += 1;
+                    local.forget_key_of(letter);
+                    let envelope = local.mail.unlinked(letter);
+                    let (delivery, _) = envelope.delivery().expect("only what is delivered is in a mailbox");
+                    owed = envelope.asker().filter(|_| !delivery.passes_duty);
+                    match (delivery.deliver)(cell, letter, local, me) {
+                        Next::Stay => {}
+                        next => return next,
+                    }
                 }
-                let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
-                left -= 1;
-                self.counters.handled += 1;
-                self.forget_key(&envelope);
-                let Some((delivery, _)) = envelope.delivery() else { continue };
-                let asker = envelope.asker();
-                let ran = self.try_run(slot, |cell, local, me| {
-                    (delivery.deliver)(cell, envelope.parcel, asker, local, me)
-                });
-                if ran.is_err()
-                    && let Some(asker) = asker.filter(|_| !delivery.passes_duty)
-                {
-                    self.answer(asker, Err(AskError::Crashed));
-                }
+                Next::Stay
+            });
+            left -= handled;
+            self.counters.handled += handled as u64;
+            if ran.is_err()
+                && let Some(asker) = owed
+            {
+                self.answer(asker, Err(AskError::Crashed));
             }
             let entry = &mut self.slots[slot as usize];
             if entry.mailbox.len() == 0 {
@@ -188,6 +205,7 @@ impl Local {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.home.is_empty()
+            || !self.notices.is_empty()
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.has_errands()

@@ -5,11 +5,14 @@
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
+//! - `endings`: who is to be told that an actor has ended
+//! - `watches`: who watches whom
 //! - `tasks`: futures of actors; `work`: their jobs
 //! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
+mod endings;
 mod errands;
 mod every;
 mod mail;
@@ -18,6 +21,7 @@ mod slots;
 mod sockets;
 mod tasks;
 mod timers;
+mod watches;
 mod work;
 
 use super::envelope::Envelope;
@@ -33,12 +37,15 @@ use crate::shard::wheel::{ALARM_BYTES, Wheel};
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
 pub(crate) use asks::outsider;
+use endings::Notice;
 use errands::Errand;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
 use tasks::Tasks;
+pub(crate) use watches::How;
+use watches::Watches;
 
 /// How many of everything a shard holds.
 #[derive(Debug, Clone)]
@@ -55,6 +62,8 @@ pub(crate) struct Bounds {
     pub(crate) tasks_max: u32,
     /// Questions that wait for an answer.
     pub(crate) asks_max: u32,
+    /// Watches and links that actors have made.
+    pub(crate) watches_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -105,6 +114,9 @@ pub(crate) struct Local {
     /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
     asks: Asks,
+    watches: Watches,
+    /// Before all mail.
+    notices: VecDeque<Notice>,
     /// Of all shards.
     pub(crate) jobs: Jobs,
     /// To be done here.
@@ -192,6 +204,8 @@ impl Local {
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
+            watches: Watches::default(),
+            notices: VecDeque::new(),
             jobs,
             errands: VecDeque::new(),
             errands_out,

@@ -190,6 +190,7 @@ impl Treadmill {
             let run = move || -> io::Result<()> {
                 let pool = Pool::new(&config.pool(true))?;
                 let _ = here.send((me, std::thread::current()));
+                drop(here); // so that one that cannot start is not waited for
                 let Ok((threads, outside)) = gone.recv() else { return Ok(()) };
                 let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
                 let local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
