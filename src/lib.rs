@@ -6,7 +6,7 @@
 #![doc = include_str!("../examples/minimal.rs")]
 #![doc = "```"]
 //!
-//! Begin with [`Session`](connection::Session), [`Client`](connection::Client) and [`Server`]; [`actor`] has what is not
+//! [`guide`] begins at the beginning. Or begin with [`Session`](connection::Session), [`Client`](connection::Client) and [`Server`]; [`actor`] has what is not
 //! a connection. In reading order the modules are [`sync`], [`wire`], [`topology`], [`ring`], [`buf`], [`shard`], [`actor`],
 //! [`connection`], [`server`] and beside it [`sim`]; a module names only modules before it. ARCHITECTURE.md in the
 //! repository tells how they work together.
@@ -32,6 +32,8 @@ pub mod connection;
 pub mod server;
 
 pub mod sim;
+
+pub mod guide;
 
 pub use server::Server;
 

@@ -50,7 +50,9 @@ pub(crate) enum Closed {
 }
 
 /// Something to be done by whoever comes first, and how what comes of it is told.
-pub(crate) struct Job(Box<dyn FnOnce(Fate, &Jobs) + Send>);
+pub(crate) struct Job(Box<Run>);
+
+type Run = dyn FnOnce(Fate, &Jobs) + Send;
 
 enum Fate {
     Runs,

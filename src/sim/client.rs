@@ -1,6 +1,7 @@
 //! Clients: a script of what they do, and a record of what they hear.
 
 use crate::shard::Time;
+use crate::sync::Arc;
 use crate::wire::Kind;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,6 +29,22 @@ pub struct Client {
     pub(super) starts_after: Duration,
     pub(super) expects_echo: bool,
     pub(super) polite: bool,
+    /// What it does when its connection is gone.
+    pub(super) returns: Option<Returns>,
+}
+
+/// A client's way back.
+#[derive(Clone)]
+pub(super) struct Returns {
+    pub(super) times: u32,
+    pub(super) pause: Duration,
+    pub(super) again: Arc<dyn Fn(&Report) -> Client + Send + Sync>,
+}
+
+impl std::fmt::Debug for Returns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Returns").field("times", &self.times).finish_non_exhaustive()
+    }
 }
 
 /// One thing that a client does.
@@ -42,6 +59,7 @@ pub(super) enum Step {
     Reading(bool),
     Close(u16),
     HalfClose,
+    Cut,
     Reset,
     Vanish,
 }
@@ -82,8 +100,10 @@ pub struct Report {
     pub closed: Option<u16>,
     /// The server has accepted the handshake.
     pub opened: bool,
-    /// The network cut its connection.
+    /// The network cut its connection, or one of them.
     pub cut: bool,
+    /// How often it has connected: more than once if it came back.
+    pub connections: u32,
     /// When it heard what is in `heard`.
     pub heard_at: Vec<Time>,
 }
@@ -111,6 +131,7 @@ impl Client {
             starts_after: Duration::ZERO,
             expects_echo: false,
             polite: true,
+            returns: None,
         }
     }
 
@@ -211,6 +232,36 @@ impl Client {
     #[must_use]
     pub fn reset(self) -> Self {
         self.step(Step::Reset).rude()
+    }
+
+    /// The network cuts the connection here, at both ends, with what is on its way.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        self.step(Step::Cut)
+    }
+
+    /// Whenever its connection ends and it did not say close, it comes back, up to so often: after up to `pause`, as the
+    /// client that `again` makes of what it has heard so far, in all its connections.
+    ///
+    /// ```
+    /// use corewire::sim::Client;
+    /// use std::time::Duration;
+    ///
+    /// // Hears three messages, loses its connection, and asks for the rest.
+    /// let phone = Client::at("/feed").until_heard(3).cut().comes_back(5, Duration::from_secs(2), |report| {
+    ///     let heard = report.messages().count();
+    ///     Client::at("/feed").text(&format!("since {heard}")).until_heard(10).close(1000)
+    /// });
+    /// ```
+    #[must_use]
+    pub fn comes_back(
+        mut self,
+        times: u32,
+        pause: Duration,
+        again: impl Fn(&Report) -> Self + Send + Sync + 'static,
+    ) -> Self {
+        self.returns = Some(Returns { times, pause, again: Arc::new(again) });
+        self
     }
 
     /// Is never heard of again: nothing is sent or read any more, and nothing ends.

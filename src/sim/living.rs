@@ -86,7 +86,7 @@ impl Living {
             (_, Some(Step::UntilHeard(messages))) => self.report.messages().count() >= *messages,
             (_, Some(Step::UntilEnd) | None) => false,
             // Not before what was said; but who waits or reads does so while the server does not listen.
-            (_, Some(Step::HalfClose | Step::Reset | Step::Vanish)) => self.to_send.is_empty(),
+            (_, Some(Step::HalfClose | Step::Cut | Step::Reset | Step::Vanish)) => self.to_send.is_empty(),
             (_, Some(_)) => true,
         }
     }
@@ -118,7 +118,7 @@ impl Living {
             None => {}
         }
         if let Some(id) = self.id {
-            self.report.cut = net.connections[id].cut;
+            self.report.cut |= net.connections[id].cut;
         }
     }
 
@@ -132,12 +132,30 @@ impl Living {
         self.done = true;
         if let Some(id) = self.id {
             net.client_closes(id, false);
+            self.report.cut |= net.connections[id].cut;
         }
+        if self.report.closed.is_none() {
+            self.come_back(net);
+        }
+    }
+
+    /// Begins anew, if that is its way, as somebody who knows what it has heard.
+    fn come_back(&mut self, net: &mut Net) {
+        let Some(mut returns) = self.script.returns.take().filter(|returns| returns.times > 0) else {
+            return;
+        };
+        returns.times -= 1;
+        let mut script = (returns.again)(&self.report);
+        script.starts_after = Duration::from_micros(net.rng.u64(0..=returns.pause.as_micros() as u64));
+        script.returns = script.returns.or(Some(returns));
+        let again = Self::new(script, &mut net.rng, net.now);
+        *self = Self { report: std::mem::take(&mut self.report), ..again };
     }
 
     fn connect(&mut self, net: &mut Net) {
         self.state = State::Head;
         self.id = net.connect();
+        self.report.connections += 1;
         if self.id.is_none() {
             return self.end(Heard::NoServer, net);
         }
@@ -190,6 +208,7 @@ impl Living {
                 close::encode(CloseCode::new(code), "", key, &mut bytes);
             }
             Step::HalfClose => net.finish(id, Way::Up),
+            Step::Cut => net.cut(id),
             Step::Reset => {
                 self.done = true;
                 net.client_closes(id, true);

@@ -5,6 +5,7 @@
 //! do what one would rather not see: see [`Fault`].
 //!
 //! - [`World`]: shards, clients, chance, and what must hold at the end; [`check`] runs many of them
+//! - `talk`: what a test says to actors without a client
 //! - [`Client`], [`Heard`], [`Report`]: scripts, and what became of them
 //! - [`Fault`], [`Faults`]: what goes wrong, and how often
 //! - `crowd`, `living`: clients that are made up, and a client at work
@@ -28,52 +29,14 @@ mod driver;
 mod fault;
 mod living;
 mod net;
+mod seeds;
+mod talk;
 mod treadmill;
 mod workers;
 mod world;
 
 pub use client::{Client, Heard, Report};
 pub use fault::{Fault, Faults};
+pub use seeds::{Seeds, check};
 pub use treadmill::{Pace, Treadmill};
 pub use world::World;
-
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-/// Runs `scenario` in the worlds of `seeds`. If it panics in one, says with which seed to see it again; with `SEED=n` in
-/// the environment only that world is run.
-///
-/// ```
-/// use corewire::prelude::*;
-/// use corewire::sim::{self, Faults};
-///
-/// struct Echo;
-/// impl Session for Echo {
-///     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
-///         Ok(cx.client().send(message)?)
-///     }
-/// }
-///
-/// sim::check(0..3, |world| {
-///     let seed = world.seed();
-///     let mut world = world.shards(2).at("/", |_: &Upgrade| Ok(Echo)).clients(5).faults(Faults::swarm(seed));
-///     world.run_until_quiet(120_000);
-///     world.assert_echoed();
-///     world.shut_down();
-/// });
-/// ```
-///
-/// # Panics
-/// As the scenario does.
-pub fn check(seeds: impl IntoIterator<Item = u64>, scenario: impl Fn(World)) {
-    let only = std::env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
-    let seeds: Box<dyn Iterator<Item = u64>> = match only {
-        Some(seed) => Box::new(std::iter::once(seed)),
-        None => Box::new(seeds.into_iter()),
-    };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scenario(World::new(seed)))) {
-            eprintln!("replay with SEED={seed}");
-            resume_unwind(panic);
-        }
-    }
-}

@@ -203,7 +203,7 @@ impl Net {
     }
 
     /// The network resets both ends.
-    fn cut(&mut self, id: usize) {
+    pub(super) fn cut(&mut self, id: usize) {
         self.connections[id].cut = true;
         self.reset(id, Way::Up);
         self.reset(id, Way::Down);

@@ -1,6 +1,6 @@
 //! The examples do what they say.
 
-use super::harness::{Client, Process, Said};
+use super::harness::{Client, Process, Said, path_of};
 
 fn hear(client: &mut Client) -> String {
     match client.next() {
@@ -70,4 +70,13 @@ fn supervised_recovers_twice_and_then_says_why_not() {
         "{output}"
     );
     assert!(output.lines().any(|line| line.starts_with("guard") && line.contains(why)), "{output}");
+}
+
+#[test]
+fn replay_finds_a_race_and_sees_it_again() {
+    let output = std::process::Command::new(path_of("replay")).output().expect("the example can be run");
+    let said = String::from_utf8(output.stdout).expect("it is text");
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("sells one, and has -1"), "{said}");
+    assert!(said.contains("all 1000 worlds are well"), "{said}");
 }

@@ -11,6 +11,7 @@ mod outside;
 mod planted;
 mod rings;
 mod sessions;
+mod users;
 mod watches;
 mod work;
 
