@@ -170,9 +170,9 @@ pub(crate) fn with_actor<A: Actor>(
     me: ActorId,
     f: impl FnOnce(&mut A, &mut Context<'_, A>),
 ) -> Next {
-    let (actor, extra) = cell.parts();
+    let (actor, lent) = cell.parts();
     let actor = actor.downcast_mut::<A>().expect("an address carries the type of its actor");
-    let mut cx = Context::new(local, me, extra);
+    let mut cx = Context::new(local, me, lent);
     f(actor, &mut cx);
     if cx.is_stopping() { cell.stop(local, me) } else { Next::Stay }
 }

@@ -3,7 +3,7 @@
 //! - [`Server`]: what people write; [`Running`]: a server that runs
 //! - [`Config`]: every limit, in one place
 //! - [`Stats`]: what it has done so far
-//! - `route`: which path gets which session
+//! - `route`: which path gets which session; [`Through`]: what stands before it
 //! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
 //! - `shared`: what shards see of each other besides lanes
 //!
@@ -18,17 +18,20 @@ mod listen;
 pub(crate) mod metrics;
 pub(crate) mod route;
 pub(crate) mod shared;
+mod through;
 
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
+pub(crate) use through::Open;
+pub use through::{Hosts, Layer, Layered, Layers, Through};
 
 use crate::actor::Outside;
 use crate::actor::envelope::Envelope;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
 use crate::buf::{Pages, Pool};
-use crate::connection::{Session, Ticket, Upgrade};
+use crate::connection::{Middleware, Session, Ticket, Upgrade};
 use crate::shard::uring::driver::UringConfig;
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
@@ -81,6 +84,31 @@ impl Server {
         self
     }
 
+    /// Puts middleware before the route that is added next, and before that only: `make` makes it for each client, or
+    /// refuses. Of several, the first is the outermost: nearest to the client. See [`Middleware`].
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    ///
+    /// # struct Echo;
+    /// # impl Session for Echo {
+    /// #     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+    /// #         Ok(cx.client().send(message)?)
+    /// #     }
+    /// # }
+    /// let from_here = |upgrade: &Upgrade| if upgrade.peer().ip().is_loopback() { Ok(()) } else { Err(Refusal::new(403)) };
+    /// let server = Server::bind(":9001")
+    ///     .with(Logging::of).with(from_here).at("/admin", |_: &Upgrade| Ok(Echo))
+    ///     .at("/", |_: &Upgrade| Ok(Echo)); // for everybody, and not logged
+    /// ```
+    pub fn with<F, M>(self, make: F) -> Through<Self, Layer<F, M>>
+    where
+        F: Fn(&Upgrade<'_>) -> Result<M, Refusal> + Send + Sync + 'static,
+        M: Middleware,
+    {
+        Through::new(self, make)
+    }
+
     /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
     /// with a status. A panic in it is answered 500.
     pub fn at<F, S>(self, path: &str, make: F) -> Self
@@ -98,7 +126,7 @@ impl Server {
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add(path, subprotocols, make);
+        self.routes.add(path, subprotocols, Open, make);
         self
     }
 
@@ -108,7 +136,7 @@ impl Server {
         F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add_later(path, ask);
+        self.routes.add_later(path, Open, ask);
         self
     }
 

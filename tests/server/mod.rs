@@ -5,6 +5,7 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `middleware`: what stands before a route
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
 mod asks;
@@ -15,6 +16,7 @@ mod crowd;
 mod harness;
 mod http;
 mod later;
+mod middleware;
 mod park;
 mod shutdown;
 mod slow;

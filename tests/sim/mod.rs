@@ -4,6 +4,7 @@ mod actors;
 mod asks;
 mod echo;
 mod futures;
+mod middleware;
 mod outside;
 mod planted;
 mod rings;

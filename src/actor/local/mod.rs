@@ -7,6 +7,7 @@
 //! - `errands`: what shards do for each other
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
+//! - `tallies`: what users count
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
@@ -15,6 +16,7 @@ mod mail;
 mod messages;
 mod slots;
 mod sockets;
+mod tallies;
 mod tasks;
 mod timers;
 
@@ -35,6 +37,7 @@ pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
+use tallies::Tallies;
 use tasks::Tasks;
 
 /// How many of everything a shard holds.
@@ -130,6 +133,7 @@ pub(crate) struct Local {
     kinds: Vec<Known>,
     /// Mail of actors that keep the latest of each key.
     latest: HashMap<Latest, MailId>,
+    tallies: Tallies,
     /// Just taken from lanes; empty between turns.
     arrived: Vec<Envelope>,
     /// The shard is ending: no new actors.
@@ -201,6 +205,7 @@ impl Local {
             bounds,
             kinds: Vec::new(),
             latest: HashMap::new(),
+            tallies: Tallies::default(),
             arrived: Vec::new(),
             leaving: false,
         }

@@ -38,8 +38,8 @@ pub(super) struct SlotState {
     pub(super) waiting: bool,
 }
 
-/// A handler did. It has been said in the log.
-pub(crate) struct Panicked;
+/// A handler did, with this message. It has been said in the log.
+pub(crate) struct Panicked(pub(crate) String);
 
 impl Slot {
     /// Whether it takes mail for `id`.
@@ -147,10 +147,10 @@ impl Local {
         let ran = self.contained(&mut cell, me, f);
         let (next, result) = match ran {
             Ok(next) => (next, Ok(())),
-            Err(Panicked) => {
+            Err(Panicked(what)) => {
                 // Its own state may be half changed, but what a connection is made of is ours and whole.
-                let next = self.contained(&mut cell, me, |cell, local, me| cell.crashed(local, me));
-                (next.unwrap_or(Next::Stop), Err(Panicked))
+                let next = self.contained(&mut cell, me, |cell, local, me| cell.crashed(&what, local, me));
+                (next.unwrap_or(Next::Stop), Err(Panicked(what)))
             }
         };
         self.heartbeat.rest();
@@ -224,7 +224,7 @@ impl Local {
             let what = panic.downcast_ref::<&str>().copied();
             let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
             tracing::error!(actor = ?me, kind = cell.kind().name, panic = what, "an actor panicked; it alone ends");
-            Panicked
+            Panicked(what.to_owned())
         })
     }
 
