@@ -91,6 +91,8 @@ pub struct Delivery {
     pub(crate) deliver: fn(&mut dyn Cell, Parcel, Option<Asker>, &mut Local, ActorId) -> Next,
     /// What it says that it is the latest of.
     pub(crate) key: fn(&Parcel) -> Option<u64>,
+    /// The actor's type, and the message's.
+    pub(crate) names: fn() -> (&'static str, &'static str),
     /// Whether the handler gets the duty to answer, as a [`ReplyTo`] that sees to it even in a panic.
     pub(crate) passes_duty: bool,
 }
@@ -139,6 +141,10 @@ pub(crate) fn deliver<A: Handler<M>, M: Sendable>(
             cx.local.answer(asker, Ok(Parcel::new(reply)));
         }
     })
+}
+
+pub(crate) fn names<A, M>() -> (&'static str, &'static str) {
+    (std::any::type_name::<A>(), std::any::type_name::<M>())
 }
 
 pub(crate) fn key<A: Handler<M>, M: Sendable>(parcel: &Parcel) -> Option<u64> {

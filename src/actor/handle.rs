@@ -208,7 +208,7 @@ pub struct Asked<R: 'static> {
 }
 
 impl<R> Asked<R> {
-    fn new() -> (Sender<Result<R, AskError>>, Self) {
+    pub(super) fn new() -> (Sender<Result<R, AskError>>, Self) {
         let (sender, answer) = flume::bounded(1);
         (sender, Self { answer, future: None })
     }

@@ -13,6 +13,7 @@
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
+//! - [`Snapshot`], [`Histogram`]: what shards tell of themselves
 //! - `stall`: who keeps a shard that does not come round
 //!
 //! Does not know: WebSocket, what a connection is. Supervision comes later.
@@ -27,6 +28,7 @@ mod end;
 pub(crate) mod envelope;
 mod futures;
 mod handle;
+mod histogram;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
@@ -35,6 +37,7 @@ mod policy;
 mod recipient;
 mod reply;
 mod stall;
+mod stats;
 
 pub use address::{ActorId, Address, Refused, SendError};
 pub(crate) use ask::ASKS_MAX;
@@ -44,12 +47,14 @@ pub use end::{Reason, Stopping};
 pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
 pub use handle::{Asked, Outside, OutsideAsk};
+pub use histogram::Histogram;
 pub use policy::{LOW_WAITS, Overflow, Priority};
 #[doc(hidden)]
 pub use recipient::Route;
 pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
 pub(crate) use stall::{Heartbeat, watch};
+pub use stats::{HandlerStats, ProbesFull, ShardStats, Snapshot};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
 ///

@@ -273,11 +273,15 @@ impl<S: Session, G: Around> Connection<S, G> {
         }
         local.counters.messages_in += 1;
         let message = Message::checked(kind, bytes);
+        let began = local.begin_sample();
         let answer = if G::NONE {
             self.call(local, me, |session, cx| session.message(message, cx))
         } else {
             self.message_through(message, local, me)
         };
+        if let Some(began) = began {
+            local.end_sample(began, std::any::type_name::<S>(), std::any::type_name::<Message>(), 0);
+        }
         self.answered(answer, local, me);
     }
 

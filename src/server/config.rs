@@ -55,6 +55,8 @@ pub struct Config {
     pub outside_slots: u32,
     /// Questions of one shard's actors that wait for their answers; at most 1,048,576.
     pub asks_max: u32,
+    /// Debug probes that actors of one shard have registered.
+    pub probes_max: u32,
     /// What each connection may do.
     pub rules: Rules,
     /// Bytes of one shard that wait to be sent, or to be read, or are part of a message that is not complete.
@@ -94,6 +96,7 @@ impl Default for Config {
             tasks_max: 65_536,
             outside_slots: 4096,
             asks_max: 65_536,
+            probes_max: 1024,
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
@@ -123,6 +126,7 @@ impl Config {
             timers_max: self.timers_max,
             tasks_max: self.tasks_max,
             asks_max: self.asks_max,
+            probes_max: self.probes_max,
         }
     }
 

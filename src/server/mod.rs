@@ -36,7 +36,7 @@ use crate::shard::uring::driver::UringConfig;
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
 use crate::shard::uring::{Peers, UringDriver, Waker};
-use crate::shard::{Mesh, Shard, ShardId};
+use crate::shard::{Mesh, Shard, ShardId, Stopwatch};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
 use crate::wire::http::Refusal;
@@ -419,7 +419,8 @@ impl Building {
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
         let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-        let local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
+        let mut local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
+        local.set_stopwatch(Stopwatch::from(epoch));
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
     }

@@ -4,6 +4,7 @@ mod ask;
 mod life;
 mod mailbox;
 mod send;
+mod stats;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};

@@ -5,7 +5,7 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
-//! - `middleware`: what stands before a route
+//! - `middleware`: what stands before a route; `stats`: what the shards tell
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
 mod asks;
@@ -22,4 +22,5 @@ mod shutdown;
 mod slow;
 mod stall;
 mod start;
+mod stats;
 mod time;

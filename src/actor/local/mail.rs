@@ -129,6 +129,11 @@ impl Local {
         self.discard(envelope);
     }
 
+    /// How many messages wait for the actor in a slot.
+    pub(super) fn waiting_for(&self, slot: u32) -> u32 {
+        self.slots[slot as usize].mailbox.len()
+    }
+
     /// What still waits is for nobody. Its senders are told; futures are dropped.
     pub(super) fn refuse_mail(&mut self, slot: u32) {
         if self.slots[slot as usize].state.has_tasks {

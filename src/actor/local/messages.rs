@@ -163,9 +163,14 @@ impl Local {
                 self.forget_key(&envelope);
                 let Some((delivery, _)) = envelope.delivery() else { continue };
                 let asker = envelope.asker();
+                let sample = self.begin_sample().map(|began| (began, self.waiting_for(slot) + 1));
                 let ran = self.try_run(slot, |cell, local, me| {
                     (delivery.deliver)(cell, envelope.parcel, asker, local, me)
                 });
+                if let Some((began, depth)) = sample {
+                    let (actor, message) = (delivery.names)();
+                    self.end_sample(began, actor, message, depth);
+                }
                 if ran.is_err()
                     && let Some(asker) = asker.filter(|_| !delivery.passes_duty)
                 {
@@ -260,6 +265,7 @@ impl Local {
         }
         self.forget_asks();
         self.forget_errands();
+        self.forget_probes();
         for parcel in std::mem::take(&mut self.shard_mail) {
             self.discard(parcel);
         }

@@ -7,13 +7,14 @@
 //! - `errands`: what shards do for each other
 //! - `tasks`: futures of actors
 //! - `timers`: what is due
-//! - `tallies`: what users count
+//! - `probes`: what is told to those who look; `tallies`: what users count
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
 mod errands;
 mod mail;
 mod messages;
+mod probes;
 mod slots;
 mod sockets;
 mod tallies;
@@ -35,9 +36,9 @@ pub(crate) use asks::outsider;
 use errands::Errand;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
+use probes::Probes;
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
-use tallies::Tallies;
 use tasks::Tasks;
 
 /// How many of everything a shard holds.
@@ -55,6 +56,8 @@ pub(crate) struct Bounds {
     pub(crate) tasks_max: u32,
     /// Questions that wait for an answer.
     pub(crate) asks_max: u32,
+    /// Probes that actors have registered.
+    pub(crate) probes_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -133,7 +136,7 @@ pub(crate) struct Local {
     kinds: Vec<Known>,
     /// Mail of actors that keep the latest of each key.
     latest: HashMap<Latest, MailId>,
-    tallies: Tallies,
+    probes: Probes,
     /// Just taken from lanes; empty between turns.
     arrived: Vec<Envelope>,
     /// The shard is ending: no new actors.
@@ -205,7 +208,7 @@ impl Local {
             bounds,
             kinds: Vec::new(),
             latest: HashMap::new(),
-            tallies: Tallies::default(),
+            probes: Probes::default(),
             arrived: Vec::new(),
             leaving: false,
         }

@@ -201,6 +201,12 @@ impl Local {
         }
     }
 
+    /// The actor of this number, to look at. None if it has ended, or is running.
+    pub(super) fn actor_at(&mut self, id: ActorId) -> Option<&dyn std::any::Any> {
+        let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.holds(id))?;
+        slot.cell.as_mut().map(|cell| &*cell.parts().0)
+    }
+
     /// Whether somebody of this number lives here, even if it takes no more mail.
     pub(crate) fn lives(&self, id: ActorId) -> bool {
         self.slots.get(id.slot as usize).is_some_and(|slot| slot.holds(id))

@@ -4,7 +4,7 @@ use super::Local;
 
 /// All of a shard's, in the order in which they were first counted. There are few, so they are looked for one by one.
 #[derive(Debug, Default)]
-pub(crate) struct Tallies(Vec<(&'static str, u64)>);
+pub(super) struct Tallies(Vec<(&'static str, u64)>);
 
 impl Tallies {
     #[inline]
@@ -26,7 +26,7 @@ impl Tallies {
         }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().copied()
     }
 }
@@ -35,7 +35,7 @@ impl Local {
     /// Adds to the counter of this name.
     #[inline]
     pub(crate) fn count(&mut self, name: &'static str, by: u64) {
-        self.tallies.add(name, by);
+        self.probes.tallies.add(name, by);
     }
 }
 
