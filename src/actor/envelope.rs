@@ -5,6 +5,7 @@ use super::ask::{AskError, AskId};
 use super::cell::{Cell, Next};
 use super::local::Local;
 use super::reply::{Asker, ReplyTo, Request};
+use super::trail::uncarried;
 use super::{Actor, Context, Handler, Priority, Sendable};
 use crate::ring::parcel::Parcel;
 
@@ -109,7 +110,7 @@ pub struct Returned {
 
 impl Returned {
     pub(crate) fn new(to: ActorId, reason: Refused, parcel: Parcel) -> Self {
-        Self { to, reason, parcel }
+        Self { to, reason, parcel: uncarried(parcel) }
     }
 
     /// The message, if it is an `M`.

@@ -6,6 +6,7 @@ use super::cell::Next;
 use super::envelope::{Envelope, What};
 use super::local::outsider;
 use super::outside::{Calls, Word};
+use super::trail;
 use super::{Actor, Context, Priority, Route, Sendable, To};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
@@ -76,7 +77,8 @@ impl Outside {
         let Route { id, delivery } = to.route();
         self.say(id.shard, message, |message| {
             let what = What::Message(delivery, Priority::Normal);
-            Word::Mail(Envelope { to: id, from: None, what, parcel: Parcel::new(message) })
+            let envelope = Envelope { to: id, from: None, what, parcel: Parcel::new(message) };
+            Word::Mail(if trail::is_on() { envelope.carried() } else { envelope })
         })
     }
 
@@ -165,8 +167,10 @@ impl<B: Answers<M, How>, M: Sendable, How> OutsideAsk<B, M, How> {
     pub fn put(self) -> Result<Asked<B::Reply>, SendError<M>> {
         let Self { shards, to, message, within, .. } = self;
         let (answer, asked) = Asked::new();
+        let span = trail::current();
         shards.say(to.id.shard, message, |message| {
             Word::Errand(Box::new(move |local| {
+                let _span = span.map(tracing::Span::entered);
                 let refused = answer.clone();
                 let route = Route { id: to.id, delivery: B::DELIVERY };
                 let callback: Callback = Box::new(move |_, reply, _, _| {

@@ -14,6 +14,7 @@
 //! - `futures`: what a handler has done meanwhile
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - [`Snapshot`], [`Histogram`]: what shards tell of themselves
+//! - `trail`: spans that follow messages
 //! - `stall`: who keeps a shard that does not come round
 //!
 //! Does not know: WebSocket, what a connection is. Supervision comes later.
@@ -38,6 +39,7 @@ mod recipient;
 mod reply;
 mod stall;
 mod stats;
+mod trail;
 
 pub use address::{ActorId, Address, Refused, SendError};
 pub(crate) use ask::ASKS_MAX;

@@ -5,6 +5,7 @@ mod life;
 mod mailbox;
 mod send;
 mod stats;
+pub(crate) mod trail;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};

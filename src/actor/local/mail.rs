@@ -6,6 +6,7 @@ use crate::actor::ask::AskError;
 use crate::actor::cell::Cell;
 use crate::actor::envelope::Envelope;
 use crate::actor::mailbox::MailId;
+use crate::actor::trail::look_inside;
 use crate::actor::{Overflow, Priority};
 use std::any::TypeId;
 
@@ -165,5 +166,10 @@ impl Local {
 fn latest(envelope: &Envelope) -> Option<Latest> {
     let (delivery, priority) = envelope.delivery()?;
     let key = (delivery.key)(&envelope.parcel)?;
-    Some(Latest { slot: envelope.to.slot, priority, message: envelope.parcel.message_type(), key })
+    Some(Latest {
+        slot: envelope.to.slot,
+        priority,
+        message: look_inside(&envelope.parcel).message_type(),
+        key,
+    })
 }

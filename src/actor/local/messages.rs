@@ -9,6 +9,7 @@ use crate::actor::envelope::{Envelope, Returned, What};
 use crate::actor::handle::Outside;
 use crate::actor::outside::{Calls, Word};
 use crate::actor::reply::Asker;
+use crate::actor::trail::uncarried;
 use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
@@ -35,8 +36,12 @@ impl Local {
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
-        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
+        let unpack =
+            |envelope: Envelope| uncarried(envelope.parcel).downcast().expect("it was packed a moment ago");
+        let mut envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
+        if self.traces {
+            envelope = envelope.carried();
+        }
         if to.shard == self.me {
             return match self.deposit(envelope) {
                 None => Ok(()),
@@ -163,12 +168,12 @@ impl Local {
                 self.forget_key(&envelope);
                 let Some((delivery, _)) = envelope.delivery() else { continue };
                 let asker = envelope.asker();
-                let sample = self.begin_sample().map(|began| (began, self.waiting_for(slot) + 1));
+                let sample =
+                    self.begin_sample().map(|began| (began, envelope.names(), self.waiting_for(slot) + 1));
                 let ran = self.try_run(slot, |cell, local, me| {
                     (delivery.deliver)(cell, envelope.parcel, asker, local, me)
                 });
-                if let Some((began, depth)) = sample {
-                    let (actor, message) = (delivery.names)();
+                if let Some((began, (actor, message), depth)) = sample {
                     self.end_sample(began, actor, message, depth);
                 }
                 if ran.is_err()

@@ -27,6 +27,7 @@ use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
 use super::stall::Heartbeat;
+use super::trail;
 use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
 use crate::shard::wheel::{ALARM_BYTES, Wheel};
@@ -137,6 +138,8 @@ pub(crate) struct Local {
     /// Mail of actors that keep the latest of each key.
     latest: HashMap<Latest, MailId>,
     probes: Probes,
+    /// Messages have spans. Asked once a turn.
+    traces: bool,
     /// Just taken from lanes; empty between turns.
     arrived: Vec<Envelope>,
     /// The shard is ending: no new actors.
@@ -209,6 +212,7 @@ impl Local {
             kinds: Vec::new(),
             latest: HashMap::new(),
             probes: Probes::default(),
+            traces: false,
             arrived: Vec::new(),
             leaving: false,
         }
@@ -217,6 +221,7 @@ impl Local {
     pub(crate) fn begin(&mut self, now: Time) {
         self.now = now;
         self.awaits_sent = false;
+        self.traces = trail::is_on();
         self.heartbeat.beat();
     }
 
