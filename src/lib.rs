@@ -41,8 +41,8 @@ pub type Result<T = (), E = server::Error> = std::result::Result<T, E>;
 /// What a server is usually written with.
 pub mod prelude {
     pub use crate::actor::{
-        Actor, Address, AskError, Context, Handler, Outside, Reason, Recipient, ReplyTo, Request, Returned,
-        SendError, Stopping,
+        Actor, Address, AskError, Context, Down, Handler, Outside, Reason, Recipient, ReplyTo, Request,
+        Returned, SendError, Stopping,
     };
     pub use crate::connection::middleware::{Counters, Logging, Recovery};
     pub use crate::connection::{

@@ -26,6 +26,9 @@ pub struct ServerFlags {
     /// Only cores of this NUMA node; -1 = all nodes
     #[arg(long, env = "COREWIRE_NUMA", default_value_t = -1, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
     pub numa: i64,
+    /// Threads for blocking and heavy work; 0 = one per CPU that the shards leave
+    #[arg(long, env = "COREWIRE_POOL", default_value_t = 0)]
+    pub pool: u32,
     /// Completions a turn: more batches better, fewer answers sooner
     #[arg(long, env = "COREWIRE_BATCH", default_value_t = 32)]
     pub batch: u32,
@@ -65,6 +68,7 @@ impl ServerFlags {
         config.workers = self.workers;
         config.numa = u32::try_from(self.numa).ok(); // -1 is all
         config.pin = !self.unpinned;
+        config.pool_threads = self.pool;
         config.batch = self.batch;
         config.ring = self.ring;
         config.busy_poll = Duration::from_micros(self.busy_poll);

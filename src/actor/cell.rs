@@ -25,10 +25,13 @@ pub(crate) trait Cell {
     /// It asked to stop, or its handler did.
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next;
 
-    /// It is over, and nothing more will be handled.
-    fn end(&mut self, _reason: &Reason, _: &mut Local, _: ActorId) -> Next {
-        Next::Stop
+    /// It is to end as if it had failed by itself.
+    fn fail(&mut self, _reason: Reason, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
     }
+
+    /// It is over: the last that it is told, after [`Next::End`].
+    fn end(&mut self, _reason: &Reason, _: &mut Local, _: ActorId) {}
 
     /// A message of its own came back.
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next;
@@ -140,6 +143,8 @@ pub(crate) enum Next {
     Become(Box<dyn Cell>),
     /// It takes no more mail, and is over when it has handled what it had accepted.
     AfterMail(Reason),
+    /// Nothing more is handled: it is told why, by [`Cell::end`], and then it is over.
+    End(Reason),
     /// It is over. Its address is stale from now on.
     Stop,
 }
@@ -178,7 +183,7 @@ impl<A: Actor> Plain<A> {
             return Next::Stay; // asked already, and still at its mail
         }
         match self.actor.stopping(&mut Context::new(local, me, &mut self.nothing)) {
-            Stopping::Now => self.end(&reason, local, me),
+            Stopping::Now => Next::End(reason),
             Stopping::AfterMail => Next::AfterMail(reason),
         }
     }
@@ -201,17 +206,16 @@ impl<A: Actor> Cell for Plain<A> {
         self.stop_because(Reason::Stopped, local, me)
     }
 
-    fn end(&mut self, reason: &Reason, local: &mut Local, me: ActorId) -> Next {
+    fn fail(&mut self, reason: Reason, _: &mut Local, _: ActorId) -> Next {
+        Next::End(reason)
+    }
+
+    fn end(&mut self, reason: &Reason, local: &mut Local, me: ActorId) {
         self.actor.stopped(reason, &mut Context::new(local, me, &mut self.nothing));
-        Next::Stop
     }
 
     fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next {
-        if now {
-            self.end(&Reason::Shutdown, local, me)
-        } else {
-            self.stop_because(Reason::Shutdown, local, me)
-        }
+        if now { Next::End(Reason::Shutdown) } else { self.stop_because(Reason::Shutdown, local, me) }
     }
 
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {

@@ -43,7 +43,7 @@ pub struct Context<'a, A> {
     actor: PhantomData<fn(A)>,
 }
 
-/// A timer that has not fired yet, for [`Context::cancel`].
+/// A timer that has not ended yet, for [`Context::cancel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimerId {
     pub(crate) index: u32,
@@ -137,7 +137,47 @@ impl<'a, A: Actor> Context<'a, A> {
         self.local.after(delay, to.route(), message, self.me)
     }
 
-    /// Takes a timer back. False if it has fired.
+    /// Sends a clone of `message` when `period` has passed (a millisecond at least), and again after each, at a fixed rate:
+    /// the times do not drift. What falls into a stall of the shard, or finds no room, is left out and not made up for.
+    ///
+    /// It ends by [`Self::cancel`], and by itself when this actor ends, or the receiver if that is on this shard. From
+    /// another shard, what finds nobody comes back by [`Actor::returned`].
+    ///
+    /// # Errors
+    /// The shard's timers are used up; the message comes back.
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Clone)]
+    /// struct Tick;
+    /// struct Metronome(u32);
+    /// impl Actor for Metronome {
+    ///     fn started(&mut self, cx: &mut Context<Self>) {
+    ///         let me = cx.address();
+    ///         if cx.every(Duration::from_millis(500), me, Tick).is_err() {
+    ///             cx.stop();
+    ///         }
+    ///     }
+    /// }
+    /// impl Handler<Tick> for Metronome {
+    ///     type Reply = ();
+    ///     fn handle(&mut self, _: Tick, _: &mut Context<Self>) {
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    /// ```
+    pub fn every<M: Sendable + Clone>(
+        &mut self,
+        period: Duration,
+        to: impl To<M>,
+        message: M,
+    ) -> Result<TimerId, SendError<M>> {
+        self.local.every(period, to.route(), message, self.me)
+    }
+
+    /// Takes a timer back. False if it has fired, and was not to fire again.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.local.cancel(timer)
     }

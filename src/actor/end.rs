@@ -1,5 +1,7 @@
 //! How an actor ends.
 
+use super::ActorId;
+
 /// What becomes of the messages that wait for an actor that is about to stop.
 ///
 /// ```
@@ -34,6 +36,20 @@ pub enum Reason {
     Shutdown,
     /// A handler of its own panicked, with this message.
     Panicked(String),
+    /// Who was linked to it has failed, or was gone already ([`Context::link`](super::Context::link)).
+    Linked(ActorId),
+    /// It had ended before anybody asked, and nobody knows why any more.
+    Gone,
+}
+
+impl Reason {
+    /// Whether something went wrong, so that who is linked to it fails too.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Stopped | Self::Shutdown | Self::Gone => false,
+            Self::Panicked(_) | Self::Linked(_) => true,
+        }
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -42,6 +58,8 @@ impl std::fmt::Display for Reason {
             Self::Stopped => f.write_str("it stopped by itself"),
             Self::Shutdown => f.write_str("its server ends"),
             Self::Panicked(what) => write!(f, "it panicked: {what}"),
+            Self::Linked(who) => write!(f, "{who:?}, which it was linked to, failed"),
+            Self::Gone => f.write_str("it had ended before anybody asked"),
         }
     }
 }

@@ -6,12 +6,14 @@
 //! - [`Actor`], [`Handler`]: what people write
 //! - [`Address`]: a number by which an actor is reached; [`Recipient`]: one that has forgotten the actor's type
 //! - [`Priority`], [`Overflow`]: what comes first in a mailbox, and what is done when it is full
-//! - [`Stopping`], [`Reason`]: how an actor ends
+//! - [`Stopping`], [`Reason`]: how an actor ends; [`SpawnError`]: why one does not begin
+//! - [`Down`]: hearing of another's end
 //! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
+//! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - [`Snapshot`], [`Histogram`]: what shards tell of themselves
 //! - `trail`: spans that follow messages
@@ -30,6 +32,7 @@ pub(crate) mod envelope;
 mod futures;
 mod handle;
 mod histogram;
+pub(crate) mod jobs;
 pub(crate) mod local;
 mod mailbox;
 pub(crate) mod outside;
@@ -37,9 +40,12 @@ mod pending;
 mod policy;
 mod recipient;
 mod reply;
+mod spawn;
 mod stall;
 mod stats;
 mod trail;
+mod watch;
+mod work;
 
 pub use address::{ActorId, Address, Refused, SendError};
 pub(crate) use ask::ASKS_MAX;
@@ -55,8 +61,11 @@ pub use policy::{LOW_WAITS, Overflow, Priority};
 pub use recipient::Route;
 pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
-pub(crate) use stall::{Heartbeat, watch};
+pub use spawn::SpawnError;
+pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
 pub use stats::{HandlerStats, ProbesFull, ShardStats, Snapshot};
+pub use watch::{Down, WatchesFull};
+pub use work::{Work, WorkError, WorkRefused};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
 ///

@@ -40,13 +40,15 @@ impl Asks {
         self.entries.len() - self.free.len()
     }
 
-    /// Keeps a question until [`Self::take`]. The caller has asked [`Self::is_full`].
-    pub(crate) fn insert(&mut self, pending: Pending, due: Time) -> AskId {
+    /// Keeps a question until [`Self::take`], or until `due`. The caller has asked [`Self::is_full`].
+    pub(crate) fn insert(&mut self, pending: Pending, due: Option<Time>) -> AskId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry { generation: 0, pending: None });
             self.entries.len() as u32 - 1
         });
-        self.deadlines.set(index, due);
+        if let Some(due) = due {
+            self.deadlines.set(index, due);
+        }
         let entry = &mut self.entries[index as usize];
         entry.pending = Some(pending);
         AskId::new(index, entry.generation)

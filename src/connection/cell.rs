@@ -8,7 +8,7 @@ use super::{Message, Passage, Planted};
 use crate::actor::cell::{Cell, Lent, Next, kind_of};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
-use crate::actor::{ActorId, Context};
+use crate::actor::{ActorId, Context, Reason};
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, outgoing::GATHER_BYTES_MAX};
 use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
@@ -197,6 +197,12 @@ impl<S: Session, G: Around> Connection<S, G> {
                     read += bytes;
                     if front_bytes > 0 {
                         self.read_in_place(before, local, me)?;
+                        if behind.is_empty()
+                            && self.link.assembly.is_none()
+                            && self.link.state.bulk.expects_large()
+                        {
+                            break;
+                        }
                     }
                     self.read(behind, false, local, me)?;
                 }
@@ -221,8 +227,10 @@ impl<S: Session, G: Around> Connection<S, G> {
         local: &mut Local,
     ) -> (usize, Reading) {
         let missing = usize::try_from(self.link.machine.frame_bytes_missing()).unwrap_or(usize::MAX);
-        // If the next frame is as large as the last, it is to get a block as well: only its head is read elsewhere.
+        // If the next frame is as large as the last, it is to get a block as well: only its head is read elsewhere, and
+        // not before its turn, since with the head the block would be taken, and be out of the cache until then.
         let behind_bytes_max = match self.link.state.bulk.expects_large() {
+            true if missing > 0 => 0,
             true => HEAD_BYTES_MAX,
             false => bytes_max.saturating_sub(missing),
         };
@@ -469,6 +477,10 @@ impl<S: Session, G: Around> Cell for Connection<S, G> {
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
         self.close(Close::normal(), local, me);
         Next::Stay
+    }
+
+    fn fail(&mut self, _: Reason, local: &mut Local, me: ActorId) -> Next {
+        self.end(Ending::Fail(Close::new(1011, "whom the session depended on has failed")), local, me)
     }
 
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next {

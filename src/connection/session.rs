@@ -1,7 +1,7 @@
 //! `Session`: what people write for each client.
 
 use super::Message;
-use crate::actor::{Actor, Context, Overflow, Refused, Returned, SendError, TasksFull};
+use crate::actor::{Actor, Context, Overflow, Refused, Returned, SendError, TasksFull, WorkRefused};
 use crate::buf::Exhausted;
 use crate::wire::CloseCode;
 use std::borrow::Cow;
@@ -123,6 +123,19 @@ impl<F> From<TasksFull<F>> for Close {
 impl From<Exhausted> for Close {
     fn from(_: Exhausted) -> Self {
         Self { code: CloseCode::TRY_AGAIN_LATER, reason: "the server is short of memory".into() }
+    }
+}
+
+/// What the client is told: 1013, or 1001 where the server ends.
+impl<J> From<WorkRefused<J>> for Close {
+    fn from(refused: WorkRefused<J>) -> Self {
+        match refused {
+            WorkRefused::Full(_) => Self {
+                code: CloseCode::TRY_AGAIN_LATER,
+                reason: "too much is under way; try again later".into(),
+            },
+            WorkRefused::Ending(_) => Self { code: CloseCode::GOING_AWAY, reason: "the server ends".into() },
+        }
     }
 }
 

@@ -53,10 +53,17 @@ pub struct Config {
     pub tasks_max: u32,
     /// Messages and other words from other threads that wait for one shard.
     pub outside_slots: u32,
-    /// Questions of one shard's actors that wait for their answers; at most 1,048,576.
+    /// Questions and jobs of one shard's actors that wait for their answers; at most 1,048,576.
     pub asks_max: u32,
     /// Debug probes that actors of one shard have registered.
     pub probes_max: u32,
+    /// Watches and links that one shard's actors have made; others may have as many on them.
+    pub watches_max: u32,
+    /// Threads for what would keep a shard ([`Context::work`](crate::actor::Context::work)); 0 is one a CPU that the shards
+    /// leave, as far as CPUs are granted (`--pool`).
+    pub pool_threads: u32,
+    /// Jobs of all shards that wait for one of those.
+    pub pool_slots: u32,
     /// What each connection may do.
     pub rules: Rules,
     /// Bytes of one shard that wait to be sent, or to be read, or are part of a message that is not complete.
@@ -66,6 +73,9 @@ pub struct Config {
     /// Bytes that large messages are read into, of one shard, in blocks of up to 1 MiB: one is used at a time, the others
     /// while a session keeps messages. None is touched before a large message comes.
     pub scratch_bytes: usize,
+    /// What the kernel may hold of what one client sends, once it sends large messages: its memory, not ours, and taken only
+    /// as bytes come. 0 leaves it to the kernel, which begins with 64 KiB and learns. Default 2 MiB.
+    pub receive_window_bytes: u32,
     /// Whether to look for huge pages. They cost 2 MiB at the first touch, and saved nothing that could be measured.
     pub huge_pages: bool,
     /// Whether the kernel fills a receive block piece by piece where it can (Linux 6.12). Else every receive takes a
@@ -97,10 +107,14 @@ impl Default for Config {
             outside_slots: 4096,
             asks_max: 65_536,
             probes_max: 1024,
+            watches_max: 65_536,
+            pool_threads: 0,
+            pool_slots: 1024,
             rules: Rules::default(),
             outbound_bytes_max: 256 << 20,
             receive_bytes: 4 << 20,
             scratch_bytes: 4 << 20,
+            receive_window_bytes: 2 << 20,
             huge_pages: false,
             receive_incremental: true,
             drain_timeout: Duration::from_secs(10),
@@ -127,6 +141,7 @@ impl Config {
             tasks_max: self.tasks_max,
             asks_max: self.asks_max,
             probes_max: self.probes_max,
+            watches_max: self.watches_max,
         }
     }
 
@@ -174,7 +189,10 @@ impl Config {
                 * ENVELOPE_BYTES,
             mail_bytes: shards * u64::from(self.mail_slots) * ENVELOPE_BYTES,
             ask_bytes: shards * u64::from(self.asks_max) * ASK_BYTES,
+            watch_bytes: shards * u64::from(self.watches_max) * WATCH_BYTES,
             connections: self.connections_max.into(),
+            pool_threads: self.pool_threads,
+            pool_slots: self.pool_slots,
         }
     }
 
@@ -211,6 +229,12 @@ impl Config {
                 "mailbox_slots, mail_slots, lane_slots: none may be 0, or no message would arrive".into()
             );
         }
+        if self.pool_slots == 0 {
+            return Err("pool_slots: may not be 0, or no job would be taken".into());
+        }
+        if self.pool_threads > POOL_THREADS_MAX {
+            return Err(format!("--pool {}: at most {POOL_THREADS_MAX} threads", self.pool_threads));
+        }
         if self.asks_max > ASKS_MAX {
             return Err(format!("asks_max of {}: at most {ASKS_MAX}", self.asks_max));
         }
@@ -243,7 +267,10 @@ pub(crate) struct Sum {
     lane_bytes: u64,
     mail_bytes: u64,
     ask_bytes: u64,
+    watch_bytes: u64,
     connections: u64,
+    pool_threads: u32,
+    pool_slots: u32,
 }
 
 impl fmt::Display for Sum {
@@ -252,14 +279,17 @@ impl fmt::Display for Sum {
         write!(
             f,
             "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail, \
-             {} MiB of questions",
+             {} MiB of questions, {} MiB of watches; {} threads for jobs, {} of which may wait",
             self.shards,
             self.connections,
             mib(self.receive_bytes),
             mib(self.outbound_bytes),
             mib(self.lane_bytes),
             mib(self.mail_bytes),
-            mib(self.ask_bytes)
+            mib(self.ask_bytes),
+            mib(self.watch_bytes),
+            self.pool_threads,
+            self.pool_slots
         )
     }
 }
@@ -269,12 +299,16 @@ const FILES_OF_OUR_OWN: u64 = 128;
 /// The largest block, without room for a header.
 const MESSAGE_BYTES_MAX: u64 = (64 << 20) - 64;
 const TIME_MIN: Duration = Duration::from_millis(1);
+/// More would only wait for each other.
+const POOL_THREADS_MAX: u32 = 4096;
 /// Connections count milliseconds in 32 bits.
 const TIME_MAX: Duration = Duration::from_secs(20 * 24 * 3600);
 /// An envelope in a lane or a mailbox, with what links it.
 const ENVELOPE_BYTES: u64 = 144;
 /// A question that waits, and its answer on the way.
 const ASK_BYTES: u64 = 64 + ENVELOPE_BYTES;
+/// A watch on both sides: entries in three tables, and an errand under way.
+const WATCH_BYTES: u64 = 256;
 const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);
 /// What an idle connection takes, its session's own state not counted: 224 bytes.
 const CONNECTION_BYTES: usize = SLOT_BYTES // a slot (48) and a place in the timer wheel (16)

@@ -25,6 +25,8 @@ pub enum Error {
     },
     /// A shard could not start.
     Shard(io::Error),
+    /// A thread of the worker pool could not start.
+    Pool(io::Error),
     /// Memory was not home at the end: another thread still keeps a message, or it is a mistake of ours. How many blocks.
     BlocksLost(u64),
 }
@@ -48,6 +50,9 @@ impl fmt::Display for Error {
                 write!(f, "cannot listen on {address:?}: {error}{fix}")
             }
             Self::Shard(error) => write!(f, "a shard could not start: {error}"),
+            Self::Pool(error) => {
+                write!(f, "a thread of the worker pool could not start: {error}; ask for fewer (--pool)")
+            }
             Self::BlocksLost(blocks) => {
                 write!(
                     f,

@@ -185,8 +185,11 @@ impl<S: Send + 'static> House<S> {
             return;
         }
         if self.local.actors() == 0 {
-            self.goodbye.drained = true;
-            self.shared.say_drained();
+            // A job that has begun is waited for, by all shards: it may keep memory of any.
+            if late || self.shared.jobs.is_idle() {
+                self.goodbye.drained = true;
+                self.shared.say_drained();
+            }
         } else if self.local.connections() == 0 {
             self.goodbye.told = 0; // actors that were started meanwhile
         }
@@ -300,10 +303,11 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     }
 
     fn next_timer(&self) -> Option<Time> {
-        let cut_at =
-            self.goodbye.begun_at.filter(|_| !self.goodbye.cut).map(|begun_at| begun_at + self.drain_timeout);
-        // The others do not say when they have ended too.
-        let others_at = self.goodbye.drained.then(|| self.local.now() + OTHERS_PAUSE);
+        let Goodbye { begun_at, cut, drained, .. } = self.goodbye;
+        let cut_at = begun_at.filter(|_| !cut && !drained).map(|begun_at| begun_at + self.drain_timeout);
+        // The others do not say when they have ended too, and jobs do not say it to all.
+        let waits = drained || begun_at.is_some() && self.local.actors() == 0;
+        let others_at = waits.then(|| self.local.now() + OTHERS_PAUSE);
         [self.local.next_timer(), self.door.again_at, cut_at, others_at].into_iter().flatten().min()
     }
 

@@ -31,8 +31,14 @@ pub struct Stats {
     pub asks: u64,
     /// Of those, the ones that ended in an error ([`AskError`](crate::actor::AskError)).
     pub asks_failed: u64,
-    /// Answers that came when nobody waited for them any more, and were dropped.
+    /// Answers, and results of jobs, that came when nobody waited for them any more, and were dropped.
     pub answers_late: u64,
+    /// Jobs that the worker pool took.
+    pub jobs: u64,
+    /// Jobs that it did not take: its queue was full, or the server ended.
+    pub jobs_refused: u64,
+    /// Jobs that panicked.
+    pub jobs_panicked: u64,
     /// Actors that panicked.
     pub panics: u64,
     /// Connections that were shed because memory was short.
@@ -96,7 +102,11 @@ pub(super) fn lose(blocks: u64, figures: &[AtomicU64; FIGURES]) {
 
 pub(crate) fn read(shared: &Shared) -> Stats {
     let sum = |at: usize| shared.shards.iter().map(|shard| shard.figures[at].load(Ordering::Relaxed)).sum();
+    let jobs = shared.jobs.figures();
     Stats {
+        jobs: jobs.accepted,
+        jobs_refused: jobs.refused,
+        jobs_panicked: jobs.panicked,
         connections: shared.connections(),
         messages_in: sum(0),
         messages_out: sum(1),

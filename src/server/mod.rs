@@ -5,6 +5,7 @@
 //! - [`Stats`]: what it has done so far
 //! - `route`: which path gets which session; [`Through`]: what stands before it
 //! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
+//! - `pool`: threads for what would keep a shard
 //! - `shared`: what shards see of each other besides lanes
 //!
 //! Does not know: what sessions do.
@@ -16,6 +17,7 @@ mod error;
 pub(crate) mod house;
 mod listen;
 pub(crate) mod metrics;
+mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
 mod through;
@@ -28,6 +30,7 @@ pub use through::{Hosts, Layer, Layered, Layers, Through};
 
 use crate::actor::Outside;
 use crate::actor::envelope::Envelope;
+use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
 use crate::buf::{Pages, Pool};
@@ -41,6 +44,7 @@ use crate::sync::Arc;
 use crate::topology::{Machine, plan};
 use crate::wire::http::Refusal;
 use house::House;
+use pool::Threads;
 use route::Routes;
 use shared::{Phase, Shared};
 use std::net::SocketAddr;
@@ -195,13 +199,14 @@ impl Server {
         let mut features = probe(shards)?;
         features.incremental &= config.receive_incremental;
         config.fit(features.open_files);
+        config.pool_threads = pool::threads(&plan, config.pool_threads);
         let (listeners, address) = listen::listen(&address, shards)?;
         tracing::info!("{plan}");
         tracing::info!("{}", config.sum(shards));
 
         let wakers =
             (0..shards).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>().map_err(Error::Shard)?;
-        let shared = Shared::new(shards);
+        let shared = Shared::new(shards, Jobs::new(config.pool_slots));
         let outside = Outside::new(wakers.iter().map(|waker| {
             let waker = waker.clone();
             Calls::new(config.outside_slots, move || waker.wake())
@@ -232,17 +237,29 @@ impl Server {
                 Some(std::io::Error::other("a shard ended without a word"))
             }
         });
-        if let Some(error) = failure {
-            drop(go); // and those who wait for it end
-            let why = hosts.into_iter().filter_map(|host| host.join().err()).last();
-            return Err(Error::Shard(why.unwrap_or(error)));
-        }
+        let pool = match failure {
+            Some(error) => Err(Error::Shard(error)),
+            None => Threads::start(shared.jobs.clone(), &plan, config.pool_threads).map_err(Error::Pool),
+        };
+        let pool = match pool {
+            Ok(pool) => pool,
+            Err(error) => {
+                drop(go); // and those who wait for it end
+                let why = hosts.into_iter().filter_map(|host| host.join().err()).last();
+                return Err(why.map_or(error, Error::Shard));
+            }
+        };
         for _ in 0..shards {
             let _ = go.send(()); // a shard that is gone by now is missed below
         }
         tracing::info!(%address, "serving");
         let watchdog = watch(&shared, &config);
-        Ok(Running { handle: Handle { shared, wakers: wakers.into(), outside, address }, hosts, watchdog })
+        Ok(Running {
+            handle: Handle { shared, wakers: wakers.into(), outside, address },
+            hosts,
+            pool,
+            watchdog,
+        })
     }
 }
 
@@ -257,6 +274,7 @@ impl std::fmt::Debug for Server {
 pub struct Running {
     handle: Handle,
     hosts: Vec<Host<()>>,
+    pool: Threads,
     watchdog: Option<JoinHandle<()>>,
 }
 
@@ -276,9 +294,9 @@ impl Running {
     /// # Errors
     /// A shard could not go on, or memory was not home at the end.
     pub fn join(self) -> Result<(), Error> {
-        for host in self.hosts {
-            host.join().map_err(Error::Shard)?;
-        }
+        let ended = self.hosts.into_iter().try_for_each(|host| host.join().map_err(Error::Shard));
+        self.pool.join();
+        ended?;
         if let Some(watchdog) = self.watchdog {
             watchdog.thread().unpark();
             drop(watchdog.join());
@@ -300,14 +318,14 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Stops accepting and says goodbye to all clients (close 1001). [`Running::join`] returns when they have answered,
-    /// or after [`Config::drain_timeout`].
+    /// Stops accepting and says goodbye to all clients (close 1001). [`Running::join`] returns when they have answered and
+    /// the jobs that have begun are done, or after [`Config::drain_timeout`]. Jobs that have not begun are not done.
     pub fn stop(&self) {
         self.shared.advance(Phase::Draining);
         self.wake();
     }
 
-    /// Stops without waiting for anybody: connections are reset.
+    /// Stops without waiting for anybody: connections are reset, and jobs that have begun are left to themselves.
     pub fn stop_now(&self) {
         self.shared.advance(Phase::Cutting);
         self.wake();
@@ -415,11 +433,12 @@ impl Building {
             entries: config.ring,
             receive_blocks: pool_config.receive_blocks as u16,
             incremental: features.incremental,
+            receive_window_bytes: config.receive_window_bytes,
             epoch,
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
         let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-        let mut local = Local::new(pool, mesh, heartbeat, outside, config.bounds());
+        let mut local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
         local.set_stopwatch(Stopwatch::from(epoch));
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
@@ -430,7 +449,7 @@ fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {
     let (shared, turn_max) = (shared.clone(), config.turn_max);
     let heartbeats: Vec<_> = shared.shards.iter().map(|shard| shard.heartbeat.clone()).collect();
     let watch = move || {
-        crate::actor::watch(&heartbeats, turn_max, |pause| {
+        crate::actor::watch_for_stalls(&heartbeats, turn_max, |pause| {
             std::thread::park_timeout(pause);
             shared.all_drained()
         });

@@ -2,6 +2,7 @@
 //! server's end has come.
 
 use crate::actor::Heartbeat;
+use crate::actor::jobs::Jobs;
 use crate::shard::ShardId;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
 
@@ -9,6 +10,8 @@ use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) shards: Box<[Public]>,
+    /// What waits for the worker pool.
+    pub(crate) jobs: Jobs,
     /// A [`Phase`].
     phase: AtomicU32,
     /// How many shards have nothing left.
@@ -44,8 +47,9 @@ pub(crate) enum Phase {
 }
 
 impl Shared {
-    pub(crate) fn new(shards: u16) -> Arc<Self> {
+    pub(crate) fn new(shards: u16, jobs: Jobs) -> Arc<Self> {
         Arc::new(Self {
+            jobs,
             shards: (0..shards).map(|_| Public::default()).collect(),
             phase: AtomicU32::new(Phase::Running as u32),
             drained: AtomicU32::new(0),
@@ -90,9 +94,10 @@ impl Shared {
         }
     }
 
-    /// Goes on to `phase`; never back. The shards must be woken.
+    /// Goes on to `phase`; never back. Jobs that have not begun are told so, here. The shards must be woken.
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u32, Ordering::AcqRel);
+        self.jobs.close();
     }
 
     /// This shard has nothing left. Once all have said so, nobody can send to anybody any more.

@@ -5,7 +5,9 @@ use super::driver::SimDriver;
 use super::fault::Faults;
 use super::living::Living;
 use super::net::{Net, SimSocket, Way, Wires};
+use super::workers::Workers;
 use crate::actor::Outside;
+use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
 use crate::buf::Pool;
@@ -24,6 +26,7 @@ pub(super) struct Begun {
     pub(super) outside: Outside,
     pub(super) shards: Vec<Shard<SimDriver, House<SimSocket>>>,
     pub(super) clients: Vec<Living>,
+    workers: Workers,
     steps: u64,
     pub(super) turns: u64,
 }
@@ -36,6 +39,8 @@ enum Choice {
     Client(usize),
     /// What other threads have said to this shard is there.
     Land(usize),
+    /// A thread of the worker pool begins a job, or is done with it.
+    Worker(usize),
 }
 
 impl Begun {
@@ -51,7 +56,7 @@ impl Begun {
         config.fit(u64::MAX);
         let config = &config;
         let wires = Wires::new(Net::new(rng.fork(), shards, faults.clone()));
-        let shared = Shared::new(shards);
+        let shared = Shared::new(shards, Jobs::new(config.pool_slots));
         let incremental = rng.bool();
         let pace = Pace { sleep_max: NEVER, ..config.pace() };
         let outside = Outside::new((0..shards).map(|me| {
@@ -66,7 +71,8 @@ impl Begun {
             let me = mesh.me();
             let pool = Pool::new(&config.pool(incremental)).expect("a small pool can be had");
             let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-            let local = Local::new(pool, mesh, heartbeat, outside.clone(), config.bounds());
+            let local =
+                Local::new(pool, mesh, heartbeat, outside.clone(), shared.jobs.clone(), config.bounds());
             let house = House::new(local, shared.clone(), routes.clone(), config, rng.u64(..));
             Shard::new(SimDriver::new(wires.clone(), me, incremental), house, pace)
         };
@@ -75,7 +81,8 @@ impl Begun {
             let mut net = wires.get();
             scripts.into_iter().map(|script| Living::new(script, &mut net.rng, Time::ZERO)).collect()
         };
-        Self { wires, shared, outside, shards, clients, steps: 0, turns: 0 }
+        let workers = Workers::new(shared.jobs.clone(), config.pool_threads);
+        Self { wires, shared, outside, shards, clients, workers, steps: 0, turns: 0 }
     }
 
     pub(super) fn advance(&mut self, phase: Phase) {
@@ -132,6 +139,9 @@ impl Begun {
                 }
             }
         }
+        for (number, due) in self.workers.due(now) {
+            at(due, now, Choice::Worker(number));
+        }
         let choice = {
             let mut net = self.wires.get();
             if choices.is_empty() {
@@ -148,6 +158,7 @@ impl Begun {
                 self.wires.get().said[number] = None;
                 self.shards[number].tenants.local.calls().land();
             }
+            Choice::Worker(number) => self.workers.act(number, &self.wires),
             Choice::Client(number) => self.clients[number].act(&mut self.wires.get()),
         }
         now <= end

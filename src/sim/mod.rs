@@ -9,13 +9,14 @@
 //! - [`Fault`], [`Faults`]: what goes wrong, and how often
 //! - `crowd`, `living`: clients that are made up, and a client at work
 //! - `begun`: what can happen next, and that one thing of it happens
-//! - `driver`, `bulk`, `net`: the made-up kernel and network
+//! - `driver`, `bulk`, `net`: the made-up kernel and network; `workers`: the made-up threads of the worker pool
+//! - [`Treadmill`]: what a server costs without its kernel
 //!
 //! One source of chance decides which shard turns, which piece of a stream arrives, which client acts. Time passes only
 //! when nobody can do anything. A shard that sleeps turns again when a completion is ready, when its doorbell was rung,
 //! or when a timer of its own is due; there is no watchdog that would hide a lost wake-up.
 //!
-//! Does not know: sockets, threads, the time of day.
+//! Does not know: sockets, threads, the time of day (but for the treadmill, which has real threads).
 //!
 //! A message comes from a [`Client`] and leaves for `shard`, as if it came from `shard::uring`.
 
@@ -27,10 +28,13 @@ mod driver;
 mod fault;
 mod living;
 mod net;
+mod treadmill;
+mod workers;
 mod world;
 
 pub use client::{Client, Heard, Report};
 pub use fault::{Fault, Faults};
+pub use treadmill::{Pace, Treadmill};
 pub use world::World;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

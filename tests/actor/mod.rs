@@ -1,11 +1,14 @@
 //! What actors may rely on, where nothing goes wrong; `tests/sim` has the other worlds.
 
 mod ask;
+mod every;
 mod life;
 mod mailbox;
 mod send;
 mod stats;
 pub(crate) mod trail;
+mod watch;
+mod work;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};

@@ -120,24 +120,33 @@ impl Process {
     /// What it says on its way out, if it cannot start.
     pub(super) fn refusal(shell: &str, flags: &[&str]) -> String {
         let mut child = Command::new("sh");
-        child.args(["-c", shell, "sh"]).arg(echo_path()).args(["--addr", "127.0.0.1:0"]).args(flags);
+        child.args(["-c", shell, "sh"]).arg(path_of("echo")).args(["--addr", "127.0.0.1:0"]).args(flags);
         let output = child.env("RUST_LOG", "off").output().expect("the echo example can be run");
         assert!(!output.status.success(), "it was to be refused");
         String::from_utf8(output.stderr).expect("it speaks UTF-8")
     }
 
+    /// Another example than echo.
+    pub(super) fn example(name: &str, flags: &[&str]) -> Self {
+        Self::start_example(name, "exec \"$@\"", flags)
+    }
+
     /// Started by this line of shell, in which `"$@"` is the server and its flags.
     pub(super) fn start_in(shell: &str, flags: &[&str]) -> Self {
+        Self::start_example("echo", shell, flags)
+    }
+
+    fn start_example(name: &str, shell: &str, flags: &[&str]) -> Self {
         let mut child = Command::new("sh")
             .args(["-c", shell, "sh"])
-            .arg(echo_path())
+            .arg(path_of(name))
             .args(["--addr", "127.0.0.1:0", "--workers", "2", "--unpinned"])
             .args(flags)
             .env("RUST_LOG", std::env::var("ECHO_LOG").unwrap_or_else(|_| "off".into()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the echo example can be run: cargo builds it with the tests");
+            .expect("an example can be run: cargo builds it with the tests");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it says where it listens");
@@ -213,21 +222,22 @@ impl Drop for Process {
     }
 }
 
-/// `target/<profile>/examples/echo`, beside `target/<profile>/deps/<this test>`. `cargo test` builds it; with `--test` it
+/// `target/<profile>/examples/<name>`, beside `target/<profile>/deps/<this test>`. `cargo test` builds it; with `--test` it
 /// builds only that, so an example that is older than its sources is refused.
-fn echo_path() -> PathBuf {
+pub(super) fn path_of(name: &str) -> PathBuf {
     let me = std::env::current_exe().expect("a test knows where it is");
-    let path = me.parent().and_then(|deps| deps.parent()).expect("it is in deps").join("examples/echo");
+    let path = me.parent().and_then(|deps| deps.parent()).expect("it is in deps");
+    let path = path.join("examples").join(name);
     let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
     let built =
-        modified(&path).unwrap_or_else(|error| panic!("{path:?}: {error}: cargo build --example echo"));
-    let mut sources = vec![PathBuf::from("src"), "actors/src".into(), "examples/echo.rs".into()];
+        modified(&path).unwrap_or_else(|error| panic!("{path:?}: {error}: cargo build --example {name}"));
+    let mut sources = vec![PathBuf::from("src"), "actors/src".into(), format!("examples/{name}.rs").into()];
     while let Some(source) = sources.pop() {
         if source.is_dir() {
             let files = std::fs::read_dir(&source).expect("it can be listed");
             sources.extend(files.map(|file| file.expect("it can be listed").path()));
         } else if modified(&source).expect("it is there") > built {
-            panic!("{source:?} is newer than the echo example: cargo build --example echo");
+            panic!("{source:?} is newer than the example: cargo build --example {name}");
         }
     }
     path

@@ -6,6 +6,8 @@
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
 //! - `middleware`: what stands before a route; `stats`: what the shards tell
+//! - `examples`: each does what it says
+//! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
 mod asks;
@@ -13,6 +15,7 @@ mod attacks;
 mod basics;
 mod bulk;
 mod crowd;
+mod examples;
 mod harness;
 mod http;
 mod later;
@@ -24,3 +27,4 @@ mod stall;
 mod start;
 mod stats;
 mod time;
+mod work;

@@ -69,7 +69,7 @@ fn a_connection_goes_to_the_less_loaded_of_two_shards() {
 fn the_demo_takes_every_flag_and_logs_as_json_if_asked() {
     let log = std::env::temp_dir().join(format!("corewire-echo-{}.log", std::process::id()));
     let shell = format!("RUST_LOG=info exec \"$@\" 2>'{}'", log.display());
-    let flags = "--log-json --numa -1 --batch 4 --ring 64 --busy-poll 50 --huge-pages --max-message 1000 \
+    let flags = "--log-json --numa -1 --pool 3 --batch 4 --ring 64 --busy-poll 50 --huge-pages --max-message 1000 \
                  --max-connections 100 --handshake-timeout 5 --idle-timeout 30";
     let mut server = Process::start_in(&shell, &flags.split_whitespace().collect::<Vec<_>>());
     server.client().check_echo("with all of them");

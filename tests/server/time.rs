@@ -1,6 +1,7 @@
 //! Deadlines, silence, and peers that are gone without a word.
 
 use super::harness::{Client, Local, Said, connect, read_all, wait_until};
+use corewire::prelude::*;
 use corewire::wire::frame::Opcode;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
@@ -120,4 +121,49 @@ fn one_who_hangs_up_after_asking_gets_its_answer_and_leaves_nothing_behind() {
         assert!(client.next() == Said::Binary(payload), "{bytes} bytes");
         wait_until("it is forgotten", || server.handle.stats().connections == 0);
     }
+}
+
+/// Ticks every 5 ms, sleeps in one of them, and tells its client when it heard the last.
+struct Sleeper(Vec<u64>);
+
+#[derive(Clone)]
+struct Tick;
+
+impl Session for Sleeper {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        let me = cx.address();
+        cx.every(Duration::from_millis(5), me, Tick)?;
+        Ok(())
+    }
+
+    fn message(&mut self, _: Message, _: &mut Context<Self>) -> Result<(), Close> {
+        Ok(())
+    }
+}
+
+impl Handler<Tick> for Sleeper {
+    type Reply = ();
+    fn handle(&mut self, _: Tick, cx: &mut Context<Self>) {
+        self.0.push(cx.now().as_nanos() / 1000);
+        match self.0.len() {
+            3 => std::thread::sleep(Duration::from_millis(100)), // the stall that this is about
+            20 => {
+                let heard: Vec<_> = self.0.iter().map(u64::to_string).collect();
+                cx.client().send_text(&heard.join(" ")).expect("there is room");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_every_so_often_is_not_made_up_for_after_a_stall() {
+    let server = Local::with(|_| (), |server| server.at("/", |_: &Upgrade| Ok(Sleeper(Vec::new()))));
+    let mut client = server.client();
+    let Said::Text(heard) = client.next() else { panic!("it tells when it heard its ticks") };
+    let heard = String::from_utf8(heard).expect("it is text");
+    let heard: Vec<u64> = heard.split(' ').map(|moment| moment.parse().expect("a number")).collect();
+    assert!(heard.windows(2).all(|pair| pair[0] < pair[1]), "two in one turn: {heard:?}");
+    // Nineteen periods are 95 ms; some of them fell into the stall.
+    assert!(heard[19] - heard[0] > 150_000, "what was missed was made up for: {heard:?}");
 }

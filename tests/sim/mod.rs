@@ -9,6 +9,8 @@ mod outside;
 mod planted;
 mod rings;
 mod sessions;
+mod watches;
+mod work;
 
 /// So many seeds, times `SEEDS_TIMES` of the environment.
 fn seeds(seeds: u64) -> std::ops::Range<u64> {

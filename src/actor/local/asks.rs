@@ -34,7 +34,7 @@ impl Local {
             self.discard(callback);
             return Err(SendError::Full(message));
         }
-        let ask = self.asks.insert(Pending { asker: from, callback }, self.now + within);
+        let ask = self.asks.insert(Pending { asker: from, callback }, Some(self.now + within));
         let sent = self.post(to.id, What::Ask(to.delivery, priority, ask), message, Some(from));
         match &sent {
             Ok(()) => self.counters.asks += 1,
@@ -75,6 +75,7 @@ impl Local {
         } else if self.lives(asker.who) {
             self.run(asker.who.slot, |cell, local, me| callback(cell, answer, local, me));
         } else {
+            self.counters.answers_late += 1;
             self.discard((callback, answer));
         }
     }

@@ -137,7 +137,7 @@ impl Local {
 
     /// What still waits is for nobody. Its senders are told; futures are dropped.
     pub(super) fn refuse_mail(&mut self, slot: u32) {
-        if self.slots[slot as usize].state.has_tasks {
+        if self.slots[slot as usize].state.known {
             self.drop_tasks(slot);
         }
         while let Some(envelope) = self.mail.pop(&mut self.slots[slot as usize].mailbox) {

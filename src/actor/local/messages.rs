@@ -146,6 +146,11 @@ impl Local {
     pub(crate) fn deliver(&mut self, max: usize) {
         let mut left = max;
         while left > 0 {
+            if let Some(notice) = self.notices.pop_front() {
+                left -= 1;
+                self.take_notice(notice);
+                continue;
+            }
             if let Some(envelope) = self.home.pop_front() {
                 left -= 1;
                 self.take_back(envelope);
@@ -198,6 +203,7 @@ impl Local {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.home.is_empty()
+            || !self.notices.is_empty()
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.has_errands()
@@ -259,7 +265,7 @@ impl Local {
             self.discard(envelope);
         }
         for timer in std::mem::take(&mut self.timers) {
-            self.discard(timer.envelope);
+            self.discard((timer.envelope, timer.every));
         }
         let mut left = Vec::new();
         self.mesh.drain_back(|_, envelope| left.push(envelope));

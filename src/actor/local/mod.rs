@@ -5,13 +5,17 @@
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
-//! - `tasks`: futures of actors
-//! - `timers`: what is due
+//! - `endings`: who is to be told that an actor has ended
+//! - `watches`: who watches whom
+//! - `tasks`: futures of actors; `work`: their jobs
+//! - `timers`: what is due; `every`: again and again
 //! - `probes`: what is told to those who look; `tallies`: what users count
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
+mod endings;
 mod errands;
+mod every;
 mod mail;
 mod messages;
 mod probes;
@@ -20,9 +24,12 @@ mod sockets;
 mod tallies;
 mod tasks;
 mod timers;
+mod watches;
+mod work;
 
 use super::envelope::Envelope;
 use super::handle::Outside;
+use super::jobs::Jobs;
 use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
@@ -34,6 +41,7 @@ use crate::shard::wheel::{ALARM_BYTES, Wheel};
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
 pub(crate) use asks::outsider;
+use endings::Notice;
 use errands::Errand;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
@@ -41,6 +49,8 @@ use probes::Probes;
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
 use tasks::Tasks;
+pub(crate) use watches::How;
+use watches::Watches;
 
 /// How many of everything a shard holds.
 #[derive(Debug, Clone)]
@@ -59,6 +69,8 @@ pub(crate) struct Bounds {
     pub(crate) asks_max: u32,
     /// Probes that actors have registered.
     pub(crate) probes_max: u32,
+    /// Watches and links that actors have made.
+    pub(crate) watches_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -109,6 +121,11 @@ pub(crate) struct Local {
     /// Goes back to other shards, and found the way full.
     returns: VecDeque<Envelope>,
     asks: Asks,
+    watches: Watches,
+    /// Before all mail.
+    notices: VecDeque<Notice>,
+    /// Of all shards.
+    pub(crate) jobs: Jobs,
     /// To be done here.
     errands: VecDeque<Errand>,
     /// For other shards, by their numbers, and found the way full.
@@ -163,6 +180,8 @@ pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + ALARM_BYTES;
 struct Timer {
     generation: u32,
     envelope: Option<Envelope>,
+    /// It fires again and again; then there is no envelope.
+    every: Option<Box<every::Every>>,
 }
 
 impl Local {
@@ -171,6 +190,7 @@ impl Local {
         mesh: Mesh<Envelope>,
         heartbeat: Arc<Heartbeat>,
         outside: Outside,
+        jobs: Jobs,
         bounds: Bounds,
     ) -> Self {
         let calls = outside.calls(mesh.me()).clone();
@@ -194,6 +214,9 @@ impl Local {
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
+            watches: Watches::default(),
+            notices: VecDeque::new(),
+            jobs,
             errands: VecDeque::new(),
             errands_out,
             shard_mail: VecDeque::new(),

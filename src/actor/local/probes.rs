@@ -100,7 +100,7 @@ impl Local {
             self.discard(callback);
             return Err(SendError::Full(()));
         }
-        let ask = self.asks.insert(Pending { asker: from, callback }, self.now + within);
+        let ask = self.asks.insert(Pending { asker: from, callback }, Some(self.now + within));
         self.counters.asks += 1;
         self.probes.looks += 1;
         let asker = Asker { who: from, ask };

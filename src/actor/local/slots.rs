@@ -32,14 +32,14 @@ pub(super) struct SlotState {
     pub(super) wants_sent: bool,
     /// Closed because its server ends.
     shutdown: bool,
-    /// Has begun futures.
-    pub(super) has_tasks: bool,
+    /// Its shard keeps something of it besides: futures, or who is to be told of its end. See `endings`.
+    pub(super) known: bool,
     /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
     pub(super) waiting: bool,
 }
 
-/// A handler did, with this message. It has been said in the log.
-pub(crate) struct Panicked(pub(crate) String);
+/// A handler did, with these words. It has been said in the log.
+pub(crate) struct Panicked(String);
 
 impl Slot {
     /// Whether it takes mail for `id`.
@@ -153,12 +153,14 @@ impl Local {
                 (next.unwrap_or(Next::Stop), Err(Panicked(what)))
             }
         };
-        self.heartbeat.rest();
         match next {
             Next::Stay => self.slots[slot as usize].cell = Some(cell),
             Next::Become(other) => {
                 // Whoever knew the one before must not reach the one after.
                 self.refuse_mail(slot);
+                if std::mem::take(&mut self.slots[slot as usize].state.known) {
+                    self.ended(me, &self.reason_after(&result));
+                }
                 self.ticks.clear(slot);
                 self.connections -= u32::from(cell.is_connection());
                 self.actors_made += 1;
@@ -174,9 +176,27 @@ impl Local {
                 entry.cell = Some(cell);
                 self.end_if_done(slot);
             }
-            Next::Stop => self.vacate(slot, cell),
+            Next::End(reason) => {
+                let told = |cell: &mut dyn Cell, local: &mut Self, me| {
+                    cell.end(&reason, local, me);
+                    Next::Stop
+                };
+                let _ = self.contained(&mut cell, me, told);
+                self.vacate(me, cell, &reason);
+            }
+            Next::Stop => self.vacate(me, cell, &self.reason_after(&result)),
         }
+        self.heartbeat.rest();
         result
+    }
+
+    /// Why somebody is over that has not said it.
+    fn reason_after(&self, result: &Result<(), Panicked>) -> Reason {
+        match result {
+            Err(Panicked(what)) => Reason::Panicked(what.clone()),
+            Ok(()) if self.leaving => Reason::Shutdown,
+            Ok(()) => Reason::Stopped,
+        }
     }
 
     /// As [`Self::try_run`], for whom it is all the same.
@@ -197,7 +217,7 @@ impl Local {
         let entry = &self.slots[slot as usize];
         if entry.is_closed() && entry.mailbox.len() == 0 {
             let reason = if entry.state.shutdown { Reason::Shutdown } else { Reason::Stopped };
-            self.run(slot, |cell, local, me| cell.end(&reason, local, me));
+            self.run(slot, |_, _, _| Next::End(reason));
         }
     }
 
@@ -230,15 +250,19 @@ impl Local {
             let what = panic.downcast_ref::<&str>().copied();
             let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
             tracing::error!(actor = ?me, kind = cell.kind().name, panic = what, "an actor panicked; it alone ends");
-            Panicked(what.to_owned())
+            Panicked(what.into())
         })
     }
 
-    fn vacate(&mut self, slot: u32, cell: Box<dyn Cell>) {
+    fn vacate(&mut self, me: ActorId, cell: Box<dyn Cell>, reason: &Reason) {
+        let slot = me.slot;
         self.connections -= u32::from(cell.is_connection());
         self.slots[slot as usize].generation = 0;
         self.ticks.clear(slot);
         self.refuse_mail(slot);
+        if self.slots[slot as usize].state.known {
+            self.ended(me, reason);
+        }
         // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
         if cell.is_connection() {
             self.vacated.push(slot)

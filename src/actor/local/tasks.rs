@@ -3,9 +3,10 @@
 use super::Local;
 use crate::actor::address::ActorId;
 use crate::actor::ask::{AskError, Callback};
-use crate::actor::envelope::Returned;
+use crate::actor::envelope::{Delivery, Returned};
 use crate::actor::futures::{Step, Task, TaskId, TasksFull};
 use crate::actor::outside::Calls;
+use crate::actor::watch::Down;
 use crate::ring::parcel::Parcel;
 use crate::sync::Arc;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -56,6 +57,8 @@ pub(super) enum Held {
     Returned(Returned),
     /// A question of its own was answered, or will not be.
     Answer(Callback, Result<Parcel, AskError>),
+    /// Somebody whom it watches has ended.
+    Down(&'static Delivery, Down),
 }
 
 /// By which a future says that it can go on.
@@ -102,7 +105,7 @@ impl Local {
         (entry.owner, entry.task, entry.waits) = (Some(owner), Some(task), waits);
         tasks.by_owner.insert((owner.slot, index));
         let slot = &mut slots[owner.slot as usize];
-        slot.state.has_tasks = true;
+        slot.state.known = true;
         if waits {
             slot.begin_wait();
             tasks.waiting.entry(owner.slot).or_default().left += 1;
@@ -203,7 +206,6 @@ impl Local {
             self.slots[slot as usize].end_wait();
             self.discard(waiting.held);
         }
-        self.slots[slot as usize].state.has_tasks = false;
     }
 
     /// Whether it handles nothing until a task of its is done.
@@ -244,6 +246,7 @@ impl Local {
                 Held::Answer(callback, answer) => {
                     self.run(slot, |cell, local, me| callback(cell, answer, local, me));
                 }
+                Held::Down(delivery, down) => self.give_down(owner, delivery, down),
             }
         }
         if self.lives(owner) && !self.is_waiting(owner) {

@@ -17,14 +17,7 @@ impl Local {
         message: M,
         from: ActorId,
     ) -> Result<TimerId, SendError<M>> {
-        let index = match self.free_timers.pop() {
-            Some(index) => index,
-            None if self.timers.len() < self.bounds.timers_max as usize => {
-                self.timers.push(Timer { generation: 0, envelope: None });
-                self.timers.len() as u32 - 1
-            }
-            None => return Err(SendError::Full(message)),
-        };
+        let Some(index) = self.new_timer() else { return Err(SendError::Full(message)) };
         let timer = &mut self.timers[index as usize];
         let what = What::Message(to.delivery, Priority::Normal);
         let envelope = Envelope { to: to.id, from: Some(from), what, parcel: Parcel::new(message) };
@@ -34,20 +27,32 @@ impl Local {
         Ok(id)
     }
 
+    /// A place for a timer, if there is one left.
+    pub(super) fn new_timer(&mut self) -> Option<u32> {
+        if let Some(index) = self.free_timers.pop() {
+            return Some(index);
+        }
+        let room = self.timers.len() < self.bounds.timers_max as usize;
+        room.then(|| {
+            self.timers.push(Timer { generation: 0, envelope: None, every: None });
+            self.timers.len() as u32 - 1
+        })
+    }
+
     pub(crate) fn cancel(&mut self, id: TimerId) -> bool {
         let timer = self.timers.get(id.index as usize).filter(|timer| timer.generation == id.generation);
         if timer.is_none() {
             return false;
         }
         self.timer_wheel.clear(id.index);
-        if let Some(envelope) = self.take_timer(id.index) {
-            self.discard(envelope);
-        }
+        let every = self.timers[id.index as usize].every.take();
+        let envelope = self.take_timer(id.index);
+        self.discard((envelope, every));
         true
     }
 
     /// Ends a timer, and gives its message.
-    fn take_timer(&mut self, index: u32) -> Option<Envelope> {
+    pub(super) fn take_timer(&mut self, index: u32) -> Option<Envelope> {
         let timer = &mut self.timers[index as usize];
         timer.generation = timer.generation.wrapping_add(1);
         self.free_timers.push(index);
@@ -90,18 +95,26 @@ impl Local {
         self.timer_wheel.expire(self.now);
         for _ in 0..FIRED_PER_TURN {
             let Some(index) = self.timer_wheel.pop() else { break };
-            let Some(envelope) = self.take_timer(index) else { continue };
-            if envelope.to.shard != self.me {
-                if let Err(error) = self.mesh.send(envelope.to.shard, envelope) {
-                    self.counters.refused += 1;
-                    self.discard(error);
-                }
-            } else if let Some((_, envelope)) = self.deposit(envelope) {
-                self.counters.refused += 1;
-                self.discard(envelope);
+            if let Some(every) = self.timers[index as usize].every.take() {
+                self.fire_every(index, every);
+            } else if let Some(envelope) = self.take_timer(index) {
+                self.send_fired(envelope);
             }
         }
         self.expire_asks(FIRED_PER_TURN);
+    }
+
+    /// Sends what was due. Where there is no room for it, nobody is there to take it back.
+    pub(super) fn send_fired(&mut self, envelope: Envelope) {
+        if envelope.to.shard != self.me {
+            if let Err(error) = self.mesh.send(envelope.to.shard, envelope) {
+                self.counters.refused += 1;
+                self.discard(error);
+            }
+        } else if let Some((_, envelope)) = self.deposit(envelope) {
+            self.counters.refused += 1;
+            self.discard(envelope);
+        }
     }
 }
 

@@ -5,12 +5,14 @@
 //! - [`driver`]: the ring itself
 //! - [`waker`]: how a shard is woken
 //! - [`host`]: the glommio executor that a shard runs in
+//! - [`affinity`]: where other threads may run
 //!
 //! Receiving is multishot: one request a connection, as many completions as there is data. Sending is one request
 //! a connection and turn, `MSG_DONTWAIT`, so the kernel has taken what it takes by the time that the submitting call
 //! returns, and nothing need outlive that. All of a turn goes down in one `io_uring_enter`, the same one that
 //! waits.
 
+pub mod affinity;
 pub mod driver;
 pub mod host;
 pub mod probe;

@@ -71,6 +71,23 @@ impl Reader for UringDriver {
     }
 }
 
+/// Lets the kernel take in so much of what a peer sends before it is read.
+///
+/// By itself the kernel begins with 64 KiB and grows with what is read at a time. What does not fit waits with the sender's
+/// kernel, and is sent on by our acknowledgements: on loopback in our time, and on a network a round trip later. Asking for a
+/// low-water mark makes room for it (tcp(7), `SO_RCVLOWAT`); taking it back leaves the room. `SO_RCVBUF` would end the
+/// kernel's own tuning for good.
+pub(super) fn widen(fd: RawFd, window_bytes: u32) {
+    if window_bytes == 0 {
+        return;
+    }
+    for bytes in [window_bytes.min(i32::MAX as u32), 1] {
+        let size = size_of_val(&bytes) as libc::socklen_t;
+        // SAFETY: reads `size` bytes of a live integer, and keeps no pointer. A refusal changes nothing, which is no harm.
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, (&raw const bytes).cast(), size) };
+    }
+}
+
 /// What is there of a socket, as far as both have room.
 fn receive(fd: RawFd, front: &mut [u8], behind: &mut [u8]) -> io::Result<usize> {
     loop {

@@ -49,6 +49,8 @@ pub struct UringConfig {
     pub receive_blocks: u16,
     /// Whether the kernel fills a block piece by piece (Linux 6.12).
     pub incremental: bool,
+    /// What the kernel may hold of what one peer sends, once much is to come; 0 leaves it to the kernel.
+    pub receive_window_bytes: u32,
     /// The beginning of the world: the same for all shards.
     pub epoch: Instant,
 }
@@ -71,6 +73,7 @@ pub struct UringDriver {
     bulk: Bulk,
     /// Whether the next event is one of theirs, if there are others too.
     bulk_next: bool,
+    receive_window_bytes: u32,
     /// Sends of this turn. The kernel reads from these until the submitting call returns.
     sends: Vec<InFlight>,
     iovecs: Vec<libc::iovec>,
@@ -156,6 +159,7 @@ impl UringDriver {
             starved: VecDeque::new(),
             bulk: Bulk::default(),
             bulk_next: false,
+            receive_window_bytes: config.receive_window_bytes,
             sends: Vec::new(),
             iovecs: Vec::with_capacity(IOVECS),
             headers: Vec::with_capacity(HEADERS),
@@ -230,6 +234,9 @@ impl Driver for UringDriver {
     fn bulk(&mut self, SocketId(index): SocketId, on: bool) {
         let entry = &mut self.sockets[index as usize];
         entry.watch.on = on;
+        if let Some(fd) = entry.fd.as_ref().filter(|_| on) {
+            bulk::widen(fd.as_raw_fd(), self.receive_window_bytes);
+        }
         match entry.state {
             State { closing: true, .. } => {}
             State { receiving: true, .. } if on => self.cancel(OP_RECEIVE, index),

@@ -1,0 +1,54 @@
+//! The end of an actor, for whoever is to be told: one flag in its slot says whether anybody is.
+//!
+//! Who is told is not run at once, since it may be running: it gets a notice, which comes before all mail. There are no
+//! more notices than watches, and one for each child of a supervisor.
+
+use super::Local;
+use crate::actor::{ActorId, Reason};
+
+/// What is to be done when nobody runs.
+pub(super) enum Notice {
+    /// The watch of this number is over, because of an end.
+    Down(u64, Reason),
+    /// It fails, for this reason.
+    Fail(ActorId, Reason),
+}
+
+impl Local {
+    /// [`Self::ended`] will be told of the end of `id`. False: it has ended already, or never lived here.
+    pub(super) fn note_end_of(&mut self, id: ActorId) -> bool {
+        let lives = self.lives(id);
+        if lives {
+            self.slots[id.slot as usize].state.known = true;
+        }
+        lives
+    }
+
+    /// Somebody has ended whose end was to be noted. The slot may be another's soon. Nobody is run here: who is concerned
+    /// may be running.
+    pub(super) fn ended(&mut self, id: ActorId, reason: &Reason) {
+        self.end_watches(id, reason);
+    }
+
+    /// Does what is due to one notice.
+    pub(super) fn take_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Down(watch, reason) => self.tell_down(watch, reason),
+            Notice::Fail(who, reason) => self.fail(who, reason),
+        }
+    }
+
+    /// Ends an actor as if it had failed by itself. Nobody is running.
+    pub(super) fn fail(&mut self, who: ActorId, reason: Reason) {
+        if !self.lives(who) {
+            return;
+        }
+        tracing::warn!(actor = ?who, %reason, "an actor fails");
+        let is_connection =
+            self.slots[who.slot as usize].cell.as_ref().is_some_and(|cell| cell.is_connection());
+        if is_connection {
+            self.ended(who, &reason); // its own end will not know this reason
+        }
+        self.run(who.slot, |cell, local, me| cell.fail(reason, local, me));
+    }
+}

@@ -1,0 +1,52 @@
+//! The examples do what they say.
+
+use super::harness::{Client, Process, Said};
+
+fn hear(client: &mut Client) -> String {
+    match client.next() {
+        Said::Text(text) => String::from_utf8(text).expect("it is text"),
+        other => panic!("{other:?} instead of a text"),
+    }
+}
+
+/// Ends it as an operator does, and its client says goodbye.
+fn end(mut server: Process, mut client: Client) {
+    server.signal("TERM");
+    loop {
+        match client.next() {
+            Said::Text(_) => {} // what was on its way
+            said => break assert!(matches!(said, Said::Close(Some(1001), _)), "{said:?}"),
+        }
+    }
+    client.close(1001, "");
+    assert!(server.exit().success());
+}
+
+#[test]
+fn workers_hashes_slowly_and_echoes_at_once() {
+    let server = Process::example("workers", &["--rounds", "2", "--pool", "1"]);
+    let mut client = server.client();
+    client.check_echo("hello");
+    client.text("hash secret");
+    // printf secret | sha1sum, and the same of those 20 bytes
+    assert_eq!(hear(&mut client), "14e65567abdb5135d0cfd9a70b3032c179a49ee7");
+    end(server, client);
+}
+
+#[test]
+fn with_tokio_looks_words_up_and_brings_news() {
+    let server = Process::example("with_tokio", &[]);
+    let mut client = server.client();
+    client.text("corewire");
+    let (mut looked_up, mut news) = (false, false);
+    while !(looked_up && news) {
+        match hear(&mut client) {
+            text if text.starts_with("news ") => news = true,
+            text => {
+                assert_eq!(text, "corewire: a word of 8 letters");
+                looked_up = true;
+            }
+        }
+    }
+    end(server, client);
+}
