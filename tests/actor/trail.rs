@@ -6,11 +6,12 @@ use corewire::prelude::*;
 use corewire::shard::ShardId;
 use corewire::sim::{Client, World};
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_core::span::Current;
 
 /// Notes what is logged, with the spans around it. For one thread.
@@ -25,7 +26,31 @@ struct Recorded {
     lines: Vec<String>,
 }
 
+/// Wants nothing, for ever. While there is but one subscriber, `tracing` decides what is wanted by the thread that happens
+/// to come by first; with two it asks both.
+struct Deaf;
+impl Subscriber for Deaf {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
 impl Recorder {
+    /// Records what `f` does on this thread.
+    pub(crate) fn listen<R>(&self, f: impl FnOnce() -> R) -> R {
+        static DEAF: OnceLock<Dispatch> = OnceLock::new();
+        DEAF.get_or_init(|| Dispatch::new(Deaf));
+        tracing::subscriber::with_default(self.clone(), f)
+    }
+
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.0.lock().expect("nobody panics with it")
     }
@@ -51,6 +76,10 @@ impl Visit for Words {
 }
 
 impl Subscriber for Recorder {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes() // other threads do not listen
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("corewire")
     }
@@ -152,7 +181,7 @@ fn spawn<A: Actor + Send>(world: &mut World, shard: u16, actor: A) -> Address<A>
 #[test]
 fn a_span_follows_a_message_across_shards_and_its_answer_back() {
     let recorder = Recorder::default();
-    tracing::subscriber::with_default(recorder.clone(), || {
+    recorder.listen(|| {
         let first = Arc::new(Mutex::new(None));
         let theirs = first.clone();
         let mut world =
@@ -186,7 +215,7 @@ fn a_span_follows_a_message_across_shards_and_its_answer_back() {
 #[test]
 fn a_span_comes_in_from_another_thread() {
     let recorder = Recorder::default();
-    tracing::subscriber::with_default(recorder.clone(), || {
+    recorder.listen(|| {
         let mut world = World::new(3).shards(2).at("/", |_: &Upgrade| Ok(Sender(Arc::default())));
         let relay = spawn(&mut world, 1, Relay(None));
         let outside = world.outside();
@@ -265,7 +294,7 @@ fn a_message_with_a_span_is_kept_refused_and_returned_as_one_without() {
         book.take()
     };
     let without_spans = run();
-    let with_spans = tracing::subscriber::with_default(with.clone(), run);
+    let with_spans = with.listen(run);
     assert_eq!(with_spans, without_spans);
     assert_eq!(with.spans(), 8);
     let heard = |what: &str| without_spans.iter().filter(|line| *line == what).count();

@@ -140,7 +140,7 @@ fn every_message_is_handled_in_order_or_refused_or_returned_once() {
 #[test]
 fn a_message_that_has_a_span_is_handled_or_refused_or_returned_as_any_other() {
     let recorder = Recorder::default();
-    tracing::subscriber::with_default(recorder.clone(), || check_messages(super::seeds(24), 10));
+    recorder.listen(|| check_messages(super::seeds(24), 10));
     assert!(recorder.spans() > 1000, "{} messages had a span", recorder.spans());
 }
 
