@@ -281,7 +281,7 @@ impl<S: Session, G: Around> Connection<S, G> {
         }
         local.counters.messages_in += 1;
         let message = Message::checked(kind, bytes);
-        let began = local.begin_sample();
+        let began = if local.is_sample_due() { local.begin_sample() } else { None };
         let answer = if G::NONE {
             self.call(local, me, |session, cx| session.message(message, cx))
         } else {

@@ -1,11 +1,12 @@
 //! Messages on this shard: sent, taken from lanes, handled, sent back.
 
 use super::Local;
+use super::slots::Panicked;
 use super::tasks::Held;
 use crate::actor::address::{ActorId, Refused, SendError};
 use crate::actor::ask::AskError;
 use crate::actor::cell::Next;
-use crate::actor::envelope::{Envelope, Returned, What};
+use crate::actor::envelope::{Delivery, Envelope, Returned, What};
 use crate::actor::handle::Outside;
 use crate::actor::outside::{Calls, Word};
 use crate::actor::reply::Asker;
@@ -36,20 +37,45 @@ impl Local {
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        let unpack =
-            |envelope: Envelope| uncarried(envelope.parcel).downcast().expect("it was packed a moment ago");
-        let mut envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
         if self.traces {
-            envelope = envelope.carried();
+            return self.post_carried(to, what, message, from);
         }
-        if to.shard == self.me {
+        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
+        self.put_out(envelope, |parcel| parcel)
+    }
+
+    /// The same with a span. Apart, so that without one an envelope is written where it stays and not moved.
+    #[cold]
+    #[inline(never)]
+    fn post_carried<M: Sendable>(
+        &mut self,
+        to: ActorId,
+        what: What,
+        message: M,
+        from: Option<ActorId>,
+    ) -> Result<(), SendError<M>> {
+        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
+        self.put_out(envelope.carried(), uncarried)
+    }
+
+    /// Puts an envelope with an `M` into a mailbox or a lane. If it is refused, what `uncover` makes of it is the `M`.
+    #[inline(always)]
+    fn put_out<M: Sendable>(
+        &mut self,
+        envelope: Envelope,
+        uncover: impl Fn(Parcel) -> Parcel,
+    ) -> Result<(), SendError<M>> {
+        let unpack =
+            |envelope: Envelope| uncover(envelope.parcel).downcast().expect("it was packed a moment ago");
+        let to = envelope.to.shard;
+        if to == self.me {
             return match self.deposit(envelope) {
                 None => Ok(()),
                 Some((Refused::Full, envelope)) => Err(SendError::Full(unpack(envelope))),
                 Some((Refused::Gone, envelope)) => Err(SendError::Gone(unpack(envelope))),
             };
         }
-        self.mesh.send(to.shard, envelope).map_err(|error| match error {
+        self.mesh.send(to, envelope).map_err(|error| match error {
             PushError::Full(envelope) => SendError::Full(unpack(envelope)),
             PushError::Closed(envelope) => SendError::Gone(unpack(envelope)),
         })
@@ -173,14 +199,13 @@ impl Local {
                 self.forget_key(&envelope);
                 let Some((delivery, _)) = envelope.delivery() else { continue };
                 let asker = envelope.asker();
-                let sample =
-                    self.begin_sample().map(|began| (began, envelope.names(), self.waiting_for(slot) + 1));
-                let ran = self.try_run(slot, |cell, local, me| {
-                    (delivery.deliver)(cell, envelope.parcel, asker, local, me)
-                });
-                if let Some((began, (actor, message), depth)) = sample {
-                    self.end_sample(began, actor, message, depth);
-                }
+                let ran = if self.is_sample_due() {
+                    self.handle_timed(slot, envelope, delivery, asker)
+                } else {
+                    self.try_run(slot, |cell, local, me| {
+                        (delivery.deliver)(cell, envelope.parcel, asker, local, me)
+                    })
+                };
                 if ran.is_err()
                     && let Some(asker) = asker.filter(|_| !delivery.passes_duty)
                 {
@@ -195,6 +220,27 @@ impl Local {
                 self.ready.push_back(slot);
             }
         }
+    }
+
+    /// Has a message handled, and looks at the clock before and after.
+    #[cold]
+    #[inline(never)]
+    fn handle_timed(
+        &mut self,
+        slot: u32,
+        envelope: Envelope,
+        delivery: &'static Delivery,
+        asker: Option<Asker>,
+    ) -> Result<(), Panicked> {
+        let (actor, message) = envelope.names();
+        let depth = self.waiting_for(slot) + 1;
+        let began = self.begin_sample();
+        let ran =
+            self.try_run(slot, |cell, local, me| (delivery.deliver)(cell, envelope.parcel, asker, local, me));
+        if let Some(began) = began {
+            self.end_sample(began, actor, message, depth);
+        }
+        ran
     }
 
     /// Whether something waits in a mailbox, to be sent or to fire, or somebody waits for what became of a send: a send that

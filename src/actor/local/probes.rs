@@ -42,14 +42,18 @@ impl Local {
         self.probes.stopwatch = stopwatch;
     }
 
-    /// Whether what happens next is timed, and from when.
+    /// Whether what happens next is to be timed.
     #[inline]
-    pub(crate) fn begin_sample(&mut self) -> Option<Time> {
-        if self.probes.until_sample > 0 {
-            self.probes.until_sample -= 1;
-            return None;
-        }
-        self.probes.begin()
+    pub(crate) fn is_sample_due(&mut self) -> bool {
+        let left = &mut self.probes.until_sample;
+        *left = left.checked_sub(1).unwrap_or(SAMPLE_EVERY - 1);
+        *left == 0
+    }
+
+    /// It begins now. None where no clock goes.
+    #[cold]
+    pub(crate) fn begin_sample(&self) -> Option<Time> {
+        self.probes.stopwatch.read()
     }
 
     /// It is done.
@@ -178,14 +182,6 @@ impl Local {
         for probe in std::mem::take(&mut self.probes.entries) {
             self.discard(probe.read);
         }
-    }
-}
-
-impl Probes {
-    #[cold]
-    fn begin(&mut self) -> Option<Time> {
-        self.until_sample = SAMPLE_EVERY - 1;
-        self.stopwatch.read()
     }
 }
 
