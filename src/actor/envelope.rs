@@ -4,6 +4,7 @@ use super::address::{ActorId, Refused};
 use super::ask::{AskError, AskId};
 use super::cell::{Cell, Next};
 use super::local::Local;
+use super::mailbox::MailId;
 use super::reply::{Asker, ReplyTo, Request};
 use super::trail::uncarried;
 use super::{Actor, Context, Handler, Priority, Sendable};
@@ -38,6 +39,17 @@ pub(crate) enum What {
 
 const _: () = assert!(size_of::<Envelope>() == 128); // two cache lines: a message between shards moves them both
 
+impl What {
+    /// When it is to be handled.
+    #[inline]
+    pub(crate) fn priority(self) -> Priority {
+        match self {
+            Self::Message(_, priority) | Self::Ask(_, priority, _) => priority,
+            _ => Priority::Normal,
+        }
+    }
+}
+
 impl Envelope {
     /// Who waits for an answer to it.
     pub(crate) fn asker(&self) -> Option<Asker> {
@@ -60,7 +72,7 @@ impl Envelope {
     /// When it is to be handled.
     #[inline]
     pub(crate) fn priority(&self) -> Priority {
-        self.delivery().map_or(Priority::Normal, |(_, priority)| priority)
+        self.what.priority()
     }
 
     /// Turns it into the same on its way back. False if there is nobody to go back to.
@@ -88,8 +100,8 @@ impl Envelope {
 /// What is known about a message to an actor when neither's type is.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Unpacks the parcel, calls the handler of its type, and answers who asks.
-    pub(crate) deliver: fn(&mut dyn Cell, Parcel, Option<Asker>, &mut Local, ActorId) -> Next,
+    /// Opens the envelope, calls the handler of its message's type, and answers who asks.
+    pub(crate) deliver: fn(&mut dyn Cell, MailId, &mut Local, ActorId) -> Next,
     /// What it says that it is the latest of.
     pub(crate) key: fn(&Parcel) -> Option<u64>,
     /// The actor's type, and the message's.
@@ -130,12 +142,11 @@ impl Returned {
 
 pub(crate) fn deliver<A: Handler<M>, M: Sendable>(
     cell: &mut dyn Cell,
-    parcel: Parcel,
-    asker: Option<Asker>,
+    letter: MailId,
     local: &mut Local,
     me: ActorId,
 ) -> Next {
-    let message = unpack::<M>(parcel);
+    let (message, asker) = local.open::<M>(letter);
     with_actor(cell, local, me, |actor: &mut A, cx| {
         let reply = actor.handle(message, cx);
         if let Some(asker) = asker {
@@ -154,20 +165,16 @@ pub(crate) fn key<A: Handler<M>, M: Sendable>(parcel: &Parcel) -> Option<u64> {
 
 pub(crate) fn deliver_request<A: Handler<Request<M, R>>, M: Sendable, R: Send + 'static>(
     cell: &mut dyn Cell,
-    parcel: Parcel,
-    asker: Option<Asker>,
+    letter: MailId,
     local: &mut Local,
     me: ActorId,
 ) -> Next {
+    let (message, asker) = local.open::<M>(letter);
     let Some(asker) = asker else { return Next::Stay }; // made for asks, so there is always one
-    let request = Request { message: unpack::<M>(parcel), reply: ReplyTo::new(asker, local.calls().clone()) };
+    let request = Request { message, reply: ReplyTo::new(asker, local.calls().clone()) };
     with_actor(cell, local, me, |actor: &mut A, cx| {
         actor.handle(request, cx);
     })
-}
-
-fn unpack<M: 'static>(parcel: Parcel) -> M {
-    parcel.downcast().expect("an envelope's delivery and parcel are made together")
 }
 
 /// Calls `f` with the actor inside `cell`, and asks the cell what follows if it wants to stop.

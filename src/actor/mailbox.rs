@@ -2,6 +2,7 @@
 
 use super::envelope::Envelope;
 use super::policy::{LOW_WAITS, Priority};
+use super::reply::Asker;
 
 /// One actor's place in the store: 16 bytes, all there is while nothing waits.
 #[derive(Debug, Clone, Copy)]
@@ -109,23 +110,17 @@ impl MailStore {
         self.len
     }
 
-    /// Adds to a mailbox, behind what waits there with the same priority, and says where. The caller has asked
-    /// [`Self::is_full`].
+    /// Adds to a mailbox, behind what waits there with the same priority, and says where: an envelope that is made in its
+    /// place. The caller has asked [`Self::is_full`].
     #[inline]
-    pub(crate) fn push(&mut self, mailbox: &mut Mailbox, priority: Priority, envelope: Envelope) -> MailId {
+    pub(crate) fn push_with(
+        &mut self,
+        mailbox: &mut Mailbox,
+        priority: Priority,
+        make: impl FnOnce() -> Envelope,
+    ) -> MailId {
         debug_assert!(!self.is_full(), "the store's bound is checked before an envelope is made");
-        let node = Node { envelope: Some(envelope), next: NONE };
-        let index = match self.free {
-            NONE => {
-                self.nodes.push(node);
-                self.nodes.len() as u32 - 1
-            }
-            index => {
-                self.free = self.nodes[index as usize].next;
-                self.nodes[index as usize] = node;
-                index
-            }
-        };
+        let MailId(index) = self.lay(make);
         let Self { nodes, sides, free_side, .. } = self;
         let list = match priority {
             Priority::Normal => &mut mailbox.normal,
@@ -141,14 +136,60 @@ impl MailStore {
         MailId(index)
     }
 
-    /// Takes what is to be handled next.
+    /// Lays an envelope into no mailbox, to be opened at once.
     #[inline]
+    pub(crate) fn lay(&mut self, make: impl FnOnce() -> Envelope) -> MailId {
+        MailId(match self.free {
+            NONE => {
+                self.nodes.push(Node { envelope: Some(make()), next: NONE });
+                self.nodes.len() as u32 - 1
+            }
+            index => {
+                let node = &mut self.nodes[index as usize];
+                self.free = std::mem::replace(&mut node.next, NONE);
+                node.envelope = Some(make());
+                index
+            }
+        })
+    }
+
+    /// Takes what is to be handled next.
     pub(crate) fn pop(&mut self, mailbox: &mut Mailbox) -> Option<Envelope> {
-        let next = match mailbox.side {
+        let next = self.next_of(mailbox);
+        self.pop_of(mailbox, next)
+    }
+
+    /// Takes what is to be handled next out of its mailbox, and leaves it where it lies until [`Self::open`].
+    #[inline]
+    pub(crate) fn unlink(&mut self, mailbox: &mut Mailbox) -> Option<MailId> {
+        let next = self.next_of(mailbox);
+        self.unlink_of(mailbox, next)
+    }
+
+    /// What was unlinked and not opened yet.
+    #[inline]
+    pub(crate) fn unlinked(&self, place: MailId) -> &Envelope {
+        self.nodes[place.0 as usize].envelope.as_ref().expect("it is opened once")
+    }
+
+    /// Takes the message of what was unlinked, and says who asks. The place is free then.
+    #[inline]
+    pub(crate) fn open<M: 'static>(&mut self, place: MailId) -> (M, Option<Asker>) {
+        let node = &mut self.nodes[place.0 as usize];
+        let envelope = node.envelope.as_mut().expect("it is opened once");
+        let message = envelope.parcel.take().expect("an envelope's delivery and parcel are made together");
+        let asker = envelope.asker();
+        node.envelope = None;
+        node.next = std::mem::replace(&mut self.free, place.0);
+        (message, asker)
+    }
+
+    #[inline]
+    fn next_of(&mut self, mailbox: &Mailbox) -> Priority {
+        match mailbox.side {
             NONE => Priority::Normal,
             side => self.sides[side as usize].next_of(mailbox.normal),
-        };
-        self.pop_of(mailbox, next)
+        }
     }
 
     /// Takes the oldest of the lowest priority, unless all that waits is above `priority`.
@@ -165,6 +206,14 @@ impl MailStore {
     }
 
     fn pop_of(&mut self, mailbox: &mut Mailbox, priority: Priority) -> Option<Envelope> {
+        let place = self.unlink_of(mailbox, priority)?;
+        let node = &mut self.nodes[place.0 as usize];
+        node.next = std::mem::replace(&mut self.free, place.0);
+        node.envelope.take()
+    }
+
+    #[inline]
+    fn unlink_of(&mut self, mailbox: &mut Mailbox, priority: Priority) -> Option<MailId> {
         let Self { nodes, sides, .. } = self;
         let list = match priority {
             Priority::Normal => &mut mailbox.normal,
@@ -172,9 +221,7 @@ impl MailStore {
         };
         let index = list.head;
         let node = nodes.get_mut(index as usize)?; // NONE is beyond all nodes
-        let envelope = node.envelope.take();
-        list.head = std::mem::replace(&mut node.next, self.free);
-        self.free = index;
+        list.head = node.next;
         if list.head == NONE {
             list.tail = NONE;
         }
@@ -184,7 +231,7 @@ impl MailStore {
             sides[mailbox.side as usize].next = std::mem::replace(&mut self.free_side, mailbox.side);
             mailbox.side = NONE;
         }
-        envelope
+        Some(MailId(index))
     }
 
     /// Puts another message in the place of one that waits, and gives that one out.

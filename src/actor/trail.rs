@@ -4,10 +4,12 @@
 //! the span and delivering what is inside. Where nobody wants these spans no message has one: one test of a flag that is
 //! set once a turn.
 
+use super::Priority;
 use super::address::ActorId;
 use super::cell::{Cell, Next};
 use super::envelope::{Delivery, Envelope, What};
 use super::local::Local;
+use super::mailbox::MailId;
 use super::reply::Asker;
 use crate::ring::parcel::Parcel;
 use tracing::{Level, Span};
@@ -33,15 +35,14 @@ struct Carried {
 const CARRIED: &Delivery = &Delivery { deliver, key, names: || ("", ""), passes_duty: false };
 const CARRIED_WITH_DUTY: &Delivery = &Delivery { deliver, key, names: || ("", ""), passes_duty: true };
 
-fn deliver(
-    cell: &mut dyn Cell,
-    parcel: Parcel,
-    asker: Option<Asker>,
-    local: &mut Local,
-    me: ActorId,
-) -> Next {
-    let Carried { span, delivery, parcel } = parcel.downcast().expect("it was packed with this delivery");
-    span.in_scope(|| (delivery.deliver)(cell, parcel, asker, local, me))
+fn deliver(cell: &mut dyn Cell, letter: MailId, local: &mut Local, me: ActorId) -> Next {
+    let (Carried { span, delivery, parcel }, asker) = local.open(letter);
+    let (from, what) = match asker {
+        Some(Asker { who, ask }) => (Some(who), What::Ask(delivery, Priority::Normal, ask)),
+        None => (None, What::Message(delivery, Priority::Normal)),
+    };
+    let letter = local.lay(Envelope { to: me, from, what, parcel });
+    span.in_scope(|| (delivery.deliver)(cell, letter, local, me))
 }
 
 fn key(parcel: &Parcel) -> Option<u64> {

@@ -10,6 +10,10 @@
 //! assert_eq!(parcel.peek::<String>().map(String::len), Some(2));
 //! let parcel = parcel.downcast::<u32>().unwrap_err(); // not a number; the parcel comes back
 //! assert_eq!(parcel.downcast::<String>().unwrap(), "hi");
+//!
+//! let mut parcel = Parcel::new([7; 4]);
+//! assert_eq!(parcel.take::<[i32; 4]>(), Some([7; 4])); // out of where it lies; the rest is not moved
+//! assert_eq!(parcel.take::<[i32; 4]>(), None);
 //! ```
 
 use std::any::{TypeId, type_name};
@@ -64,10 +68,29 @@ impl Parcel {
         }
     }
 
+    /// Takes the message out of the parcel, if it is an `M`. What is left holds `()`.
+    #[inline]
+    pub fn take<M: 'static>(&mut self) -> Option<M> {
+        if !self.is::<M>() {
+            return None;
+        }
+        // Before the message is read: whatever happens then, it is not dropped here as well. A `()` is everywhere.
+        self.kind = const { &Wrapped::<()>::INLINE };
+        let address = self.contents.address();
+        Some(if const { fits::<M>() } {
+            // SAFETY: `new` put an `M` there: the type was `M`, and what fits is never boxed. It is read once, since the
+            // parcel is of another type now.
+            unsafe { address.cast::<M>().read() }
+        } else {
+            // SAFETY: as above, with the `Box<M>` that `new` put there instead.
+            *unsafe { address.cast::<Box<M>>().read() }
+        })
+    }
+
     /// True if the message is an `M`.
     #[inline]
     pub fn is<M: 'static>(&self) -> bool {
-        (self.kind.type_id)() == TypeId::of::<M>()
+        self.kind.type_id == const { TypeId::of::<M>() }
     }
 
     /// The message, if it is an `M`, to look at.
@@ -89,7 +112,7 @@ impl Parcel {
 
     /// The message's type.
     pub fn message_type(&self) -> TypeId {
-        (self.kind.type_id)()
+        self.kind.type_id
     }
 
     /// The name of the message's type, for logs.
@@ -109,8 +132,8 @@ impl Parcel {
 
 impl Drop for Parcel {
     fn drop(&mut self) {
-        // SAFETY: `kind` belongs to what `new` put there; `downcast` takes it out only past a `ManuallyDrop`, so
-        // it is there, and this is its only drop.
+        // SAFETY: `kind` belongs to what `new` put there, or `take` left; `downcast` takes it out only past a
+        // `ManuallyDrop`, so it is there, and this is its only drop.
         unsafe { (self.kind.drop)(self.contents.address_mut()) }
     }
 }
@@ -137,7 +160,7 @@ impl Contents {
 
 /// What is known about a message when its type is not: a hand-made vtable.
 struct Kind {
-    type_id: fn() -> TypeId,
+    type_id: TypeId,
     type_name: fn() -> &'static str,
     /// Takes the address of the contents: a message, or the box that holds it.
     drop: unsafe fn(*mut u8),
@@ -146,8 +169,9 @@ struct Kind {
 struct Wrapped<M>(PhantomData<M>);
 
 impl<M: 'static> Wrapped<M> {
-    const INLINE: Kind = Kind { type_id: TypeId::of::<M>, type_name: type_name::<M>, drop: drop_at::<M> };
-    const BOXED: Kind = Kind { type_id: TypeId::of::<M>, type_name: type_name::<M>, drop: drop_at::<Box<M>> };
+    const INLINE: Kind = Kind { type_id: TypeId::of::<M>(), type_name: type_name::<M>, drop: drop_at::<M> };
+    const BOXED: Kind =
+        Kind { type_id: TypeId::of::<M>(), type_name: type_name::<M>, drop: drop_at::<Box<M>> };
 }
 
 /// # Safety

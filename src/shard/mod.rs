@@ -137,6 +137,7 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
         let now = driver.now();
         tenants.begin(now);
         tenants.lanes(pace.events_max);
+        let came = tenants.is_busy(); // from other shards and threads: it may be done with by the end of this turn
         let mut events = 0;
         // One at a time, since a completion may carry a block of the pool that the tenants hold.
         while events < pace.events_max {
@@ -154,7 +155,7 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
         tenants.flush(driver);
         tenants.publish(driver);
 
-        let busy = events > 0 || tenants.is_busy() || driver.has_completions();
+        let busy = events > 0 || came || tenants.is_busy() || driver.has_completions();
         if busy {
             self.busy_at = now;
         }

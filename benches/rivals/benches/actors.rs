@@ -96,7 +96,6 @@ mod with_ractor {
         Note(Note),
         Expect(Expect),
     }
-    impl ractor::Message for Message {}
 
     impl Actor for Reader {
         type Msg = Message;

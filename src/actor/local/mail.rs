@@ -1,11 +1,12 @@
 //! Mailboxes of this shard: what gets in, and what is done when one is full.
 
 use super::Local;
-use crate::actor::address::Refused;
+use crate::actor::address::{ActorId, Refused};
 use crate::actor::ask::AskError;
 use crate::actor::cell::Cell;
 use crate::actor::envelope::Envelope;
 use crate::actor::mailbox::MailId;
+use crate::actor::reply::Asker;
 use crate::actor::trail::look_inside;
 use crate::actor::{Overflow, Priority};
 use std::any::TypeId;
@@ -45,22 +46,25 @@ pub(super) struct Latest {
 
 impl Local {
     /// Puts an envelope into its mailbox here, or hands it back.
-    #[inline]
     pub(super) fn deposit(&mut self, envelope: Envelope) -> Option<(Refused, Envelope)> {
-        let Self { slots, kinds, mail, ready, .. } = self;
         let (to, priority) = (envelope.to, envelope.priority());
-        let Some(slot) = slots.get_mut(to.slot as usize).filter(|slot| slot.accepts(to)) else {
-            return Some((Refused::Gone, envelope));
-        };
-        if slot.mailbox.len() >= kinds[usize::from(slot.kind)].slots || mail.is_full() {
-            return self.deposit_with_care(envelope);
+        if self.has_place(to) {
+            self.put_with(to, priority, || envelope);
+            return None;
         }
-        mail.push(&mut slot.mailbox, priority, envelope);
-        if !slot.state.ready {
-            slot.state.ready = true;
-            ready.push_back(to.slot);
+        if self.slots.get(to.slot as usize).is_some_and(|slot| slot.accepts(to)) {
+            self.deposit_with_care(envelope)
+        } else {
+            Some((Refused::Gone, envelope))
         }
-        None
+    }
+
+    /// Whether one more message gets into an actor's mailbox without a question.
+    #[inline]
+    pub(super) fn has_place(&self, to: ActorId) -> bool {
+        self.slots.get(to.slot as usize).is_some_and(|slot| {
+            slot.accepts(to) && slot.mailbox.len() < self.kinds[usize::from(slot.kind)].slots
+        }) && !self.mail.is_full()
     }
 
     /// The same where the mailbox is full, or what is in it matters.
@@ -101,24 +105,55 @@ impl Local {
 
     /// Puts an envelope into its mailbox, where there is room.
     fn put(&mut self, envelope: Envelope) -> MailId {
-        let (index, priority) = (envelope.to.slot, envelope.priority());
-        let slot = &mut self.slots[index as usize];
-        let place = self.mail.push(&mut slot.mailbox, priority, envelope);
+        let (to, priority) = (envelope.to, envelope.priority());
+        self.put_with(to, priority, || envelope)
+    }
+
+    /// The same, with an envelope that is made where it is to lie.
+    #[inline]
+    pub(super) fn put_with(
+        &mut self,
+        to: ActorId,
+        priority: Priority,
+        make: impl FnOnce() -> Envelope,
+    ) -> MailId {
+        let slot = &mut self.slots[to.slot as usize];
+        let place = self.mail.push_with(&mut slot.mailbox, priority, make);
         if !slot.state.ready {
             slot.state.ready = true;
-            self.ready.push_back(index);
+            self.ready.push_back(to.slot);
         }
         place
     }
 
     /// An envelope has left the mailbox of an actor that keeps the latest.
-    #[inline]
-    pub(super) fn forget_key(&mut self, envelope: &Envelope) {
+    fn forget_key(&mut self, envelope: &Envelope) {
         if !self.latest.is_empty()
             && let Some(latest) = latest(envelope)
         {
             self.latest.remove(&latest);
         }
+    }
+
+    /// The same, of one that was not opened yet.
+    #[inline]
+    pub(super) fn forget_key_of(&mut self, letter: MailId) {
+        if !self.latest.is_empty()
+            && let Some(latest) = latest(self.mail.unlinked(letter))
+        {
+            self.latest.remove(&latest);
+        }
+    }
+
+    /// Opens an envelope that was unlinked: its message, and who asks.
+    #[inline]
+    pub(crate) fn open<M: 'static>(&mut self, letter: MailId) -> (M, Option<Asker>) {
+        self.mail.open(letter)
+    }
+
+    /// Lays an envelope into no mailbox, to be opened at once.
+    pub(crate) fn lay(&mut self, envelope: Envelope) -> MailId {
+        self.mail.lay(|| envelope)
     }
 
     /// Nobody will handle it, and its sender is not told unless it waits for an answer.

@@ -1,13 +1,13 @@
 //! Messages on this shard: sent, taken from lanes, handled, sent back.
 
 use super::Local;
-use super::slots::Panicked;
 use super::tasks::Held;
 use crate::actor::address::{ActorId, Refused, SendError};
 use crate::actor::ask::AskError;
-use crate::actor::cell::Next;
+use crate::actor::cell::{Cell, Next};
 use crate::actor::envelope::{Delivery, Envelope, Returned, What};
 use crate::actor::handle::Outside;
+use crate::actor::mailbox::MailId;
 use crate::actor::outside::{Calls, Word};
 use crate::actor::reply::Asker;
 use crate::actor::trail::uncarried;
@@ -39,6 +39,10 @@ impl Local {
     ) -> Result<(), SendError<M>> {
         if self.traces {
             return self.post_carried(to, what, message, from);
+        }
+        if to.shard == self.me && self.has_place(to) {
+            self.put_with(to, what.priority(), || Envelope { to, from, what, parcel: Parcel::new(message) });
+            return Ok(());
         }
         let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
         self.put_out(envelope, |parcel| parcel)
@@ -188,29 +192,38 @@ impl Local {
                 continue; // it is here from before
             }
             state.ready = false;
-            for _ in 0..MAIL_PER_ACTOR.min(left) {
-                let entry = &mut self.slots[slot as usize];
-                if entry.state.waiting {
-                    break;
+            let mut handled = 0;
+            let mut owed = None; // an answer, by the handler that runs
+            let ran = self.try_run(slot, |cell, local, me| {
+                while handled < MAIL_PER_ACTOR.min(left) {
+                    let entry = &mut local.slots[slot as usize];
+                    if entry.state.waiting {
+                        break;
+                    }
+                    let Some(letter) = local.mail.unlink(&mut entry.mailbox) else { break };
+                    handled += 1;
+                    local.forget_key_of(letter);
+                    let envelope = local.mail.unlinked(letter);
+                    let (delivery, _) = envelope.delivery().expect("only what is delivered is in a mailbox");
+                    owed = envelope.asker().filter(|_| !delivery.passes_duty);
+                    let next = if local.is_sample_due() {
+                        local.deliver_timed(delivery, cell, letter, me)
+                    } else {
+                        (delivery.deliver)(cell, letter, local, me)
+                    };
+                    match next {
+                        Next::Stay => {}
+                        next => return next,
+                    }
                 }
-                let Some(envelope) = self.mail.pop(&mut entry.mailbox) else { break };
-                left -= 1;
-                self.counters.handled += 1;
-                self.forget_key(&envelope);
-                let Some((delivery, _)) = envelope.delivery() else { continue };
-                let asker = envelope.asker();
-                let ran = if self.is_sample_due() {
-                    self.handle_timed(slot, envelope, delivery, asker)
-                } else {
-                    self.try_run(slot, |cell, local, me| {
-                        (delivery.deliver)(cell, envelope.parcel, asker, local, me)
-                    })
-                };
-                if ran.is_err()
-                    && let Some(asker) = asker.filter(|_| !delivery.passes_duty)
-                {
-                    self.answer(asker, Err(AskError::Crashed));
-                }
+                Next::Stay
+            });
+            left -= handled;
+            self.counters.handled += handled as u64;
+            if ran.is_err()
+                && let Some(asker) = owed
+            {
+                self.answer(asker, Err(AskError::Crashed));
             }
             let entry = &mut self.slots[slot as usize];
             if entry.mailbox.len() == 0 {
@@ -225,22 +238,21 @@ impl Local {
     /// Has a message handled, and looks at the clock before and after.
     #[cold]
     #[inline(never)]
-    fn handle_timed(
+    fn deliver_timed(
         &mut self,
-        slot: u32,
-        envelope: Envelope,
         delivery: &'static Delivery,
-        asker: Option<Asker>,
-    ) -> Result<(), Panicked> {
-        let (actor, message) = envelope.names();
-        let depth = self.waiting_for(slot) + 1;
+        cell: &mut dyn Cell,
+        letter: MailId,
+        me: ActorId,
+    ) -> Next {
+        let (actor, message) = self.mail.unlinked(letter).names();
+        let depth = self.waiting_for(me.slot) + 1;
         let began = self.begin_sample();
-        let ran =
-            self.try_run(slot, |cell, local, me| (delivery.deliver)(cell, envelope.parcel, asker, local, me));
+        let next = (delivery.deliver)(cell, letter, self, me);
         if let Some(began) = began {
             self.end_sample(began, actor, message, depth);
         }
-        ran
+        next
     }
 
     /// Whether something waits in a mailbox, to be sent or to fire, or somebody waits for what became of a send: a send that

@@ -7,9 +7,9 @@
 use super::Local;
 use super::endings::Notice;
 use super::tasks::Held;
-use crate::actor::envelope::Delivery;
+use crate::actor::envelope::{Delivery, Envelope, What};
 use crate::actor::watch::{Down, WatchesFull};
-use crate::actor::{ActorId, Reason};
+use crate::actor::{ActorId, Priority, Reason};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
 use std::collections::{BTreeMap, HashMap};
@@ -129,7 +129,11 @@ impl Local {
     }
 
     pub(super) fn give_down(&mut self, to: ActorId, delivery: &'static Delivery, down: Down) {
-        self.run(to.slot, |cell, local, me| (delivery.deliver)(cell, Parcel::new(down), None, local, me));
+        self.run(to.slot, |cell, local, me| {
+            let what = What::Message(delivery, Priority::High);
+            let letter = local.mail.lay(|| Envelope { to, from: None, what, parcel: Parcel::new(down) });
+            (delivery.deliver)(cell, letter, local, me)
+        });
     }
 
     /// `id` has ended: who watches it is told, and it watches nobody.
