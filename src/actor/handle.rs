@@ -8,6 +8,7 @@ use super::load::Loads;
 use super::local::outsider;
 use super::outside::{Calls, Word};
 use super::service::Services;
+use super::trail;
 use super::{Actor, Context, Priority, Route, Sendable, To};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
@@ -83,7 +84,8 @@ impl Outside {
         let Route { id, delivery } = to.route();
         self.say(id.shard, message, |message| {
             let what = What::Message(delivery, Priority::Normal);
-            Word::Mail(Envelope { to: id, from: None, what, parcel: Parcel::new(message) })
+            let envelope = Envelope { to: id, from: None, what, parcel: Parcel::new(message) };
+            Word::Mail(if trail::is_on() { envelope.carried() } else { envelope })
         })
     }
 
@@ -172,8 +174,10 @@ impl<B: Answers<M, How>, M: Sendable, How> OutsideAsk<B, M, How> {
     pub fn put(self) -> Result<Asked<B::Reply>, SendError<M>> {
         let Self { shards, to, message, within, .. } = self;
         let (answer, asked) = Asked::new();
+        let span = trail::current();
         shards.say(to.id.shard, message, |message| {
             Word::Errand(Box::new(move |local| {
+                let _span = span.map(tracing::Span::entered);
                 let refused = answer.clone();
                 let route = Route { id: to.id, delivery: B::DELIVERY };
                 let callback: Callback = Box::new(move |_, reply, _, _| {
@@ -215,7 +219,7 @@ pub struct Asked<R: 'static> {
 }
 
 impl<R> Asked<R> {
-    fn new() -> (Sender<Result<R, AskError>>, Self) {
+    pub(super) fn new() -> (Sender<Result<R, AskError>>, Self) {
         let (sender, answer) = flume::bounded(1);
         (sender, Self { answer, future: None })
     }

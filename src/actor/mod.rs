@@ -18,6 +18,8 @@
 //! - `service`: one of a kind on every shard
 //! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
+//! - [`Snapshot`], [`Histogram`]: what shards tell of themselves
+//! - `trail`: spans that follow messages
 //! - `stall`: who keeps a shard that does not come round
 //! - `crash`: where a panic came from
 //!
@@ -35,6 +37,7 @@ pub(crate) mod envelope;
 mod futures;
 mod groups;
 mod handle;
+mod histogram;
 pub(crate) mod jobs;
 mod load;
 pub(crate) mod local;
@@ -49,7 +52,9 @@ mod reply;
 pub(crate) mod service;
 mod spawn;
 mod stall;
+mod stats;
 pub(crate) mod supervision;
+mod trail;
 mod watch;
 mod work;
 
@@ -62,6 +67,7 @@ pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
 pub use groups::{By, Group, JoinError};
 pub use handle::{Asked, Outside, OutsideAsk};
+pub use histogram::Histogram;
 pub use names::{NAME_BYTES_MAX, NameError, Register};
 pub use place::{NotSpawned, Place, SpawnAt};
 pub use policy::{LOW_WAITS, Overflow, Priority};
@@ -71,6 +77,7 @@ pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
 pub use spawn::SpawnError;
 pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
+pub use stats::{HandlerStats, ProbesFull, ShardStats, Snapshot};
 pub use supervision::{Escalation, Restart, Supervision};
 pub use watch::{Down, WatchesFull};
 pub use work::{Work, WorkError, WorkRefused};

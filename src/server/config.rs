@@ -55,6 +55,8 @@ pub struct Config {
     pub outside_slots: u32,
     /// Questions and jobs of one shard's actors that wait for their answers; at most 1,048,576.
     pub asks_max: u32,
+    /// Debug probes that actors of one shard have registered.
+    pub probes_max: u32,
     /// Watches and links that one shard's actors have made; others may have as many on them.
     pub watches_max: u32,
     /// Names that one shard decides about, of up to 255 bytes; which shard that is, chance decides. All shards know all.
@@ -108,6 +110,7 @@ impl Default for Config {
             tasks_max: 65_536,
             outside_slots: 4096,
             asks_max: 65_536,
+            probes_max: 1024,
             watches_max: 65_536,
             names_max: 16_384,
             memberships_max: 65_536,
@@ -143,6 +146,7 @@ impl Config {
             timers_max: self.timers_max,
             tasks_max: self.tasks_max,
             asks_max: self.asks_max,
+            probes_max: self.probes_max,
             watches_max: self.watches_max,
             names_max: self.names_max,
             memberships_max: self.memberships_max,

@@ -3,7 +3,7 @@
 //! - [`Server`]: what people write; [`Running`]: a server that runs
 //! - [`Config`]: every limit, in one place
 //! - [`Stats`]: what it has done so far
-//! - `route`: which path gets which session
+//! - `route`: which path gets which session; [`Through`]: what stands before it
 //! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
 //! - `pool`: threads for what would keep a shard
 //! - `shared`: what shards see of each other besides lanes
@@ -20,10 +20,13 @@ pub(crate) mod metrics;
 mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
+mod through;
 
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
+pub(crate) use through::Open;
+pub use through::{Hosts, Layer, Layered, Layers, Through};
 
 use crate::actor::envelope::Envelope;
 use crate::actor::jobs::Jobs;
@@ -32,12 +35,12 @@ use crate::actor::outside::Calls;
 use crate::actor::service::Services;
 use crate::actor::{Actor, Outside};
 use crate::buf::{Pages, Pool};
-use crate::connection::{Session, Ticket, Upgrade};
+use crate::connection::{Middleware, Session, Ticket, Upgrade};
 use crate::shard::uring::driver::UringConfig;
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
 use crate::shard::uring::{Peers, UringDriver, Waker};
-use crate::shard::{Mesh, Shard, ShardId};
+use crate::shard::{Mesh, Shard, ShardId, Stopwatch};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
 use crate::wire::http::Refusal;
@@ -92,6 +95,31 @@ impl Server {
         self
     }
 
+    /// Puts middleware before the route that is added next, and before that only: `make` makes it for each client, or
+    /// refuses. Of several, the first is the outermost: nearest to the client. See [`Middleware`].
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    ///
+    /// # struct Echo;
+    /// # impl Session for Echo {
+    /// #     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+    /// #         Ok(cx.client().send(message)?)
+    /// #     }
+    /// # }
+    /// let from_here = |upgrade: &Upgrade| if upgrade.peer().ip().is_loopback() { Ok(()) } else { Err(Refusal::new(403)) };
+    /// let server = Server::bind(":9001")
+    ///     .with(Logging::of).with(from_here).at("/admin", |_: &Upgrade| Ok(Echo))
+    ///     .at("/", |_: &Upgrade| Ok(Echo)); // for everybody, and not logged
+    /// ```
+    pub fn with<F, M>(self, make: F) -> Through<Self, Layer<F, M>>
+    where
+        F: Fn(&Upgrade<'_>) -> Result<M, Refusal> + Send + Sync + 'static,
+        M: Middleware,
+    {
+        Through::new(self, make)
+    }
+
     /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
     /// with a status. A panic in it is answered 500.
     pub fn at<F, S>(self, path: &str, make: F) -> Self
@@ -109,7 +137,7 @@ impl Server {
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add(path, subprotocols, make);
+        self.routes.add(path, subprotocols, Open, make);
         self
     }
 
@@ -119,7 +147,7 @@ impl Server {
         F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add_later(path, ask);
+        self.routes.add_later(path, Open, ask);
         self
     }
 
@@ -433,7 +461,8 @@ impl Building {
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
         let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-        let local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
+        let mut local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
+        local.set_stopwatch(Stopwatch::from(epoch));
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
     }

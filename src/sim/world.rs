@@ -6,11 +6,11 @@ use super::fault::{Fault, Faults};
 use super::living::Living;
 use crate::actor::service::Services;
 use crate::actor::{Actor, Outside};
-use crate::connection::{Session, Upgrade};
+use crate::connection::{Middleware, Session, Upgrade};
 use crate::server::house::House;
 use crate::server::route::Routes;
 use crate::server::shared::Phase;
-use crate::server::{Config, Stats, metrics};
+use crate::server::{Config, Hosts, Layer, Open, Stats, Through, metrics};
 use crate::shard::{Shard, ShardId, Time};
 use crate::wire::http::Refusal;
 use std::time::Duration;
@@ -98,7 +98,7 @@ impl World {
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add(path, &[], make);
+        self.routes.add(path, &[], Open, make);
         self
     }
 
@@ -107,6 +107,15 @@ impl World {
     pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
         self.services.add(make);
         self
+    }
+
+    /// Puts middleware before the route that is added next, as with [`Server::with`](crate::Server::with).
+    pub fn with<F, M>(self, make: F) -> Through<Self, Layer<F, M>>
+    where
+        F: Fn(&Upgrade<'_>) -> Result<M, Refusal> + Send + Sync + 'static,
+        M: Middleware,
+    {
+        Through::new(self, make)
     }
 
     /// With so many clients that say all kinds of things to `/` and expect to hear them again; some are as rude as
@@ -297,6 +306,13 @@ impl World {
             }
             Begun::new(rng, *shards_count, config, (routes, services), faults, std::mem::take(scripts))
         })
+    }
+}
+
+impl Hosts for World {
+    #[expect(private_interfaces, reason = "for this crate's own")]
+    fn routes(&mut self) -> &mut Routes {
+        &mut self.routes
     }
 }
 

@@ -8,7 +8,9 @@ mod mailbox;
 mod place;
 mod send;
 mod service;
+mod stats;
 mod supervision;
+pub(crate) mod trail;
 mod watch;
 mod work;
 

@@ -5,6 +5,7 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `middleware`: what stands before a route; `stats`: what the shards tell
 //! - `examples`: each does what it says
 //! - `supervision`: crashes, restarts, ends that another shard hears of
 //! - `work`: jobs and the threads that do them
@@ -20,6 +21,7 @@ mod examples;
 mod harness;
 mod http;
 mod later;
+mod middleware;
 mod names;
 mod park;
 mod place;
@@ -28,6 +30,7 @@ mod shutdown;
 mod slow;
 mod stall;
 mod start;
+mod stats;
 mod supervision;
 mod time;
 mod work;

@@ -6,6 +6,7 @@ mod echo;
 mod families;
 mod futures;
 mod groups;
+mod middleware;
 mod names;
 mod outside;
 mod planted;

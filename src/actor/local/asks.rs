@@ -22,8 +22,14 @@ impl Local {
         priority: Priority,
         from: ActorId,
         within: Duration,
-        callback: Callback,
+        mut callback: Callback,
     ) -> Result<(), SendError<M>> {
+        if self.traces {
+            // What is done with the answer belongs to whatever the question did.
+            let (span, inner) = (tracing::Span::current(), callback);
+            callback =
+                Box::new(move |cell, answer, local, me| span.in_scope(|| inner(cell, answer, local, me)));
+        }
         if self.asks.is_full() {
             self.discard(callback);
             return Err(SendError::Full(message));

@@ -13,6 +13,7 @@
 //! - `services`: who is there before everybody else
 //! - `tasks`: futures of actors; `work`: their jobs
 //! - `timers`: what is due; `every`: again and again
+//! - `probes`: what is told to those who look; `tallies`: what users count
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
@@ -26,10 +27,12 @@ mod mail;
 mod messages;
 mod names;
 mod places;
+mod probes;
 mod restarts;
 mod services;
 mod slots;
 mod sockets;
+mod tallies;
 mod tasks;
 mod timers;
 mod watches;
@@ -44,6 +47,7 @@ use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
 use super::stall::Heartbeat;
+use super::trail;
 use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
 use crate::shard::wheel::{ALARM_BYTES, Wheel};
@@ -58,6 +62,7 @@ use groups::Groups;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use names::Names;
+use probes::Probes;
 use services::ToStart;
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
@@ -80,6 +85,8 @@ pub(crate) struct Bounds {
     pub(crate) tasks_max: u32,
     /// Questions that wait for an answer.
     pub(crate) asks_max: u32,
+    /// Probes that actors have registered.
+    pub(crate) probes_max: u32,
     /// Watches and links that actors have made.
     pub(crate) watches_max: u32,
     /// Names that it decides about.
@@ -182,6 +189,9 @@ pub(crate) struct Local {
     kinds: Vec<Known>,
     /// Mail of actors that keep the latest of each key.
     latest: HashMap<Latest, MailId>,
+    probes: Probes,
+    /// Messages have spans. Asked once a turn.
+    traces: bool,
     /// Just taken from lanes; empty between turns.
     arrived: Vec<Envelope>,
     /// The shard is ending: no new actors.
@@ -268,6 +278,8 @@ impl Local {
             bounds,
             kinds: Vec::new(),
             latest: HashMap::new(),
+            probes: Probes::default(),
+            traces: false,
             arrived: Vec::new(),
             leaving: false,
         }
@@ -276,6 +288,7 @@ impl Local {
     pub(crate) fn begin(&mut self, now: Time) {
         self.now = now;
         self.awaits_sent = false;
+        self.traces = trail::is_on();
         self.heartbeat.beat();
         crash::look_here();
     }

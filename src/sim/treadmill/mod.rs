@@ -19,10 +19,10 @@ use crate::actor::outside::Calls;
 use crate::actor::service::Services;
 use crate::buf::Pool;
 use crate::connection::{Session, Upgrade};
-use crate::server::Config;
 use crate::server::house::House;
 use crate::server::route::Routes;
 use crate::server::shared::{Phase, Shared};
+use crate::server::{Config, Open};
 use crate::shard::uring::host::Host;
 use crate::shard::{Mesh, Shard};
 use crate::sync::{Arc, Ordering};
@@ -104,7 +104,7 @@ impl Treadmill {
         S: Session,
     {
         let mut routes = Routes::default();
-        routes.add(path, &[], make);
+        routes.add(path, &[], Open, make);
         Self {
             path: path.into(),
             routes,
