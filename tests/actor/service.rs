@@ -1,6 +1,7 @@
 //! Services: one of a kind on every shard, there before all others and after them.
 
 use super::Book;
+use corewire::actor::Restart;
 use corewire::prelude::*;
 use corewire::shard::ShardId;
 use corewire::sim::{self, Client, Faults, World};
@@ -187,4 +188,39 @@ fn who_takes_the_slot_of_a_service_that_has_gone_is_not_taken_for_it() {
     world.run_for(10);
     assert_eq!(*found.lock().unwrap(), Some(false));
     world.shut_down(); // the successor is told to go with the others
+}
+
+/// Has a child that does the work.
+struct Foreman {
+    book: Book,
+}
+struct Hand {
+    book: Book,
+}
+
+impl Actor for Foreman {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        let book = self.book.clone();
+        cx.spawn_child(Restart::Always, move || Hand { book: book.clone() }).expect("there is room");
+    }
+
+    fn stopped(&mut self, _: &Reason, _: &mut Context<Self>) {
+        self.book.note("the foreman stops");
+    }
+}
+
+impl Actor for Hand {
+    fn stopped(&mut self, _: &Reason, _: &mut Context<Self>) {
+        self.book.note("the hand stops");
+    }
+}
+
+#[test]
+fn the_children_of_a_service_do_not_keep_a_server_from_ending() {
+    let book = Book::default();
+    let theirs = book.clone();
+    let mut world = World::new(7).service(move |_| Foreman { book: theirs.clone() });
+    world.run_for(10);
+    world.shut_down();
+    assert_eq!(book.take(), ["the hand stops", "the foreman stops"]);
 }

@@ -38,8 +38,10 @@ impl Local {
         0..self.outside.services.len() as u32
     }
 
-    /// Whether services are all that is left.
+    /// Whether services are all that is left, and their children, which end with them.
     pub(crate) fn only_services(&self) -> bool {
-        self.actors() == self.service_slots().filter(|&slot| self.is_service(slot)).count()
+        let services = self.service_slots().filter(|&slot| self.is_service(slot)).count();
+        let left = self.actors() - services;
+        left == 0 || left == self.children_of(|ancestor| self.is_service(ancestor.slot))
     }
 }
