@@ -30,6 +30,11 @@ pub(crate) trait Cell {
         Next::Stay
     }
 
+    /// Its supervisor ends it.
+    fn dismiss(&mut self, _reason: Reason, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
+
     /// It is over: the last that it is told, after [`Next::End`].
     fn end(&mut self, _reason: &Reason, _: &mut Local, _: ActorId) {}
 
@@ -158,6 +163,9 @@ impl<A: Actor> Plain<A> {
         if local.is_closed(me) {
             return Next::Stay; // asked already, and still at its mail
         }
+        if local.would_return(me, &reason) {
+            return Next::End(reason); // its mail is the next one's
+        }
         match self.actor.stopping(&mut Context::new(local, me, &mut self.nothing)) {
             Stopping::Now => Next::End(reason),
             Stopping::AfterMail => Next::AfterMail(reason),
@@ -184,6 +192,10 @@ impl<A: Actor> Cell for Plain<A> {
 
     fn fail(&mut self, reason: Reason, _: &mut Local, _: ActorId) -> Next {
         Next::End(reason)
+    }
+
+    fn dismiss(&mut self, reason: Reason, local: &mut Local, me: ActorId) -> Next {
+        self.stop_because(reason, local, me)
     }
 
     fn end(&mut self, reason: &Reason, local: &mut Local, me: ActorId) {

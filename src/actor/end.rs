@@ -1,6 +1,6 @@
 //! How an actor ends.
 
-use super::ActorId;
+use super::{ActorId, Escalation};
 
 /// What becomes of the messages that wait for an actor that is about to stop.
 ///
@@ -34,8 +34,12 @@ pub enum Reason {
     Stopped,
     /// Its server ends.
     Shutdown,
+    /// Its supervisor has ended it: because that ends itself, or makes it anew with its siblings.
+    Supervisor,
     /// A handler of its own panicked, with this message.
     Panicked(String),
+    /// A child of its own failed once too often ([`Actor::SUPERVISION`](super::Actor::SUPERVISION)).
+    Escalated(Box<Escalation>),
     /// Who was linked to it has failed, or was gone already ([`Context::link`](super::Context::link)).
     Linked(ActorId),
     /// It had ended before anybody asked, and nobody knows why any more.
@@ -46,8 +50,8 @@ impl Reason {
     /// Whether something went wrong, so that who is linked to it fails too.
     pub fn is_failure(&self) -> bool {
         match self {
-            Self::Stopped | Self::Shutdown | Self::Gone => false,
-            Self::Panicked(_) | Self::Linked(_) => true,
+            Self::Stopped | Self::Shutdown | Self::Supervisor | Self::Gone => false,
+            Self::Panicked(_) | Self::Escalated(_) | Self::Linked(_) => true,
         }
     }
 }
@@ -57,7 +61,12 @@ impl std::fmt::Display for Reason {
         match self {
             Self::Stopped => f.write_str("it stopped by itself"),
             Self::Shutdown => f.write_str("its server ends"),
+            Self::Supervisor => f.write_str("its supervisor ended it"),
             Self::Panicked(what) => write!(f, "it panicked: {what}"),
+            Self::Escalated(escalation) => {
+                let Escalation { child, kind, failure } = &**escalation;
+                write!(f, "its child {child:?} ({kind}) failed once too often; the last time, {failure}")
+            }
             Self::Linked(who) => write!(f, "{who:?}, which it was linked to, failed"),
             Self::Gone => f.write_str("it had ended before anybody asked"),
         }

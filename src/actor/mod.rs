@@ -7,7 +7,7 @@
 //! - [`Address`]: a number by which an actor is reached; [`Recipient`]: one that has forgotten the actor's type
 //! - [`Priority`], [`Overflow`]: what comes first in a mailbox, and what is done when it is full
 //! - [`Stopping`], [`Reason`]: how an actor ends; [`SpawnError`]: why one does not begin
-//! - [`Down`]: hearing of another's end
+//! - [`Supervision`], [`Restart`]: who is made anew after a crash; [`Down`]: hearing of another's end
 //! - [`Ask`], [`Answers`], [`AskError`]: a message that is answered; [`Request`], [`ReplyTo`]: answering later
 //! - [`Context`]: what a handler may do
 //! - `cell`, `local`: slots, and what is done to them without knowing types
@@ -16,8 +16,9 @@
 //! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
 //! - `stall`: who keeps a shard that does not come round
+//! - `crash`: where a panic came from
 //!
-//! Does not know: WebSocket, what a connection is. Supervision comes later.
+//! Does not know: WebSocket, what a connection is.
 //!
 //! A message comes from `shard` and leaves for `connection`, or for another actor.
 
@@ -25,6 +26,7 @@ mod address;
 mod ask;
 pub(crate) mod cell;
 mod context;
+mod crash;
 mod end;
 pub(crate) mod envelope;
 mod futures;
@@ -39,6 +41,7 @@ mod recipient;
 mod reply;
 mod spawn;
 mod stall;
+pub(crate) mod supervision;
 mod watch;
 mod work;
 
@@ -57,6 +60,7 @@ pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
 pub use spawn::SpawnError;
 pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
+pub use supervision::{Escalation, Restart, Supervision};
 pub use watch::{Down, WatchesFull};
 pub use work::{Work, WorkError, WorkRefused};
 
@@ -88,6 +92,9 @@ pub trait Actor: Sized + 'static {
 
     /// What is done with one more.
     const OVERFLOW: Overflow = Overflow::Refuse;
+
+    /// What is done when an actor fails that this one has started by [`Context::spawn_child`].
+    const SUPERVISION: Supervision = Supervision::ONE_FOR_ONE;
 
     /// Called once, before any message.
     fn started(&mut self, cx: &mut Context<'_, Self>) {

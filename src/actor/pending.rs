@@ -61,6 +61,16 @@ impl Asks {
         entry.pending.take()
     }
 
+    /// Takes all of `asker`'s out. Looks at every question: for what is rare.
+    pub(crate) fn take_all_of(&mut self, asker: ActorId) -> Vec<Pending> {
+        let id = |(index, entry): (usize, &Entry)| {
+            let is_its = entry.pending.as_ref().is_some_and(|pending| pending.asker == asker);
+            is_its.then(|| AskId::new(index as u32, entry.generation))
+        };
+        let all: Vec<AskId> = self.entries.iter().enumerate().filter_map(id).collect();
+        all.into_iter().filter_map(|id| self.take(id, asker)).collect()
+    }
+
     /// Finds those whose deadline is over at `now`, for [`Self::next_expired`].
     pub(crate) fn expire(&mut self, now: Time) {
         self.deadlines.expire(now);

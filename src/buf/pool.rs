@@ -86,20 +86,14 @@ impl Pool {
     ///
     /// # Errors
     /// When the quota is used up (even after [`Self::reclaim`]), the size is beyond all, or the kernel has no memory.
+    #[inline(always)] // its result passes through memory otherwise, written in halves and read whole, which waits
     pub fn take(&mut self, bytes: usize) -> Result<Buf, Exhausted> {
         if bytes > LARGE_BYTES_MAX {
             return Err(Exhausted::TooLarge { asked_bytes: bytes, limit_bytes: LARGE_BYTES_MAX });
         }
         let block_bytes = block_bytes_for(bytes);
         if self.outbound_bytes_out + block_bytes > self.outbound_bytes_max {
-            self.reclaim();
-            if self.outbound_bytes_out + block_bytes > self.outbound_bytes_max {
-                return Err(Exhausted::Quota {
-                    asked_bytes: bytes,
-                    out_bytes: self.outbound_bytes_out,
-                    limit_bytes: self.outbound_bytes_max,
-                });
-            }
+            self.make_room(bytes, block_bytes)?;
         }
         let class = (block_bytes / CLASS_BYTES_MIN as usize).trailing_zeros() as usize;
         let taken = if block_bytes <= CLASS_BYTES_MAX {
@@ -113,10 +107,25 @@ impl Pool {
         Ok(unsafe { Buf::whole(header) })
     }
 
+    /// Takes home what is on its way, if that is enough.
+    #[cold]
+    fn make_room(&mut self, bytes: usize, block_bytes: usize) -> Result<(), Exhausted> {
+        self.reclaim();
+        if self.outbound_bytes_out + block_bytes > self.outbound_bytes_max {
+            return Err(Exhausted::Quota {
+                asked_bytes: bytes,
+                out_bytes: self.outbound_bytes_out,
+                limit_bytes: self.outbound_bytes_max,
+            });
+        }
+        Ok(())
+    }
+
     /// A right-sized block with these bytes.
     ///
     /// # Errors
     /// As [`Self::take`].
+    #[inline(always)] // as `take`
     pub fn copy(&mut self, bytes: &[u8]) -> Result<Buf, Exhausted> {
         let mut buf = self.take(bytes.len())?;
         buf.fill(|spare| {
@@ -292,10 +301,16 @@ impl Pool {
         self.pages
     }
 
+    #[inline]
     fn take_class(&mut self, class: usize) -> io::Result<NonNull<Header>> {
-        if let Some(header) = self.classes[class].reuse() {
-            return Ok(header);
+        match self.classes[class].reuse() {
+            Some(header) => Ok(header),
+            None => self.find_class(class),
         }
+    }
+
+    #[cold]
+    fn find_class(&mut self, class: usize) -> io::Result<NonNull<Header>> {
         self.reclaim(); // rather a warm block than a new one
         let (home, class) = (self.home, &mut self.classes[class]);
         if let Some(header) = class.reuse().or_else(|| class.make(home)) {
@@ -305,6 +320,7 @@ impl Pool {
         Ok(class.make(home).expect("a new slab has a block"))
     }
 
+    #[inline(never)]
     fn take_large(&mut self, bytes: usize) -> io::Result<NonNull<Header>> {
         let (mapping, _) = Mapping::best(bytes, self.huge_pages && bytes >= HUGE_LARGE_BYTES_MIN)?;
         let header = Header::new(Kind::Large, 0, mapping.address(), bytes as u32, self.home);
@@ -315,6 +331,7 @@ impl Pool {
 
     /// # Safety
     /// The block is this pool's and was out; nobody holds it.
+    #[inline]
     unsafe fn put(&mut self, header: NonNull<Header>) {
         // SAFETY: the header is valid: its memory goes in `drop`, or just below.
         let block = unsafe { header.as_ref() };

@@ -105,6 +105,11 @@ impl<S: Session> Connection<S> {
                     .hold(bytes, local, me)
                     .map_err(|exhausted| short_of_memory(exhausted, local));
             }
+            let whole = self.link.machine.decode_whole(&mut bytes, &self.link.rules.wire);
+            if let Some(whole) = whole.map_err(|error| failed(&error))? {
+                self.read_message(whole.kind, &mut bytes, whole.payload(), whole.frame_bytes(), local, me);
+                continue;
+            }
             let step = self
                 .link
                 .machine
@@ -113,12 +118,7 @@ impl<S: Session> Connection<S> {
             let consumed = step.consumed;
             match step.event {
                 Some(Event::Message { kind, payload, .. }) => {
-                    self.link.state.bulk.frame(payload.len() as u64);
-                    let message = take_message(&mut bytes, payload, consumed, local);
-                    if message.len() <= GATHER_BYTES_MAX {
-                        self.link.write_over(&mut bytes, local);
-                    }
-                    self.message(kind, message, local, me);
+                    self.read_message(kind, &mut bytes, payload, consumed, local, me);
                     continue; // the bytes are consumed already
                 }
                 Some(Event::Part { kind, payload, first, last, frame_bytes_missing, .. }) => {
@@ -155,6 +155,25 @@ impl<S: Session> Connection<S> {
         }
         local.pool.recycle(bytes);
         Ok(())
+    }
+
+    /// Hands on a message that lies in `bytes` in one piece, and consumes its frame.
+    #[inline]
+    fn read_message(
+        &mut self,
+        kind: Kind,
+        bytes: &mut Buf,
+        payload: Range<usize>,
+        frame_bytes: usize,
+        local: &mut Local,
+        me: ActorId,
+    ) {
+        self.link.state.bulk.frame(payload.len() as u64);
+        let message = take_message(bytes, payload, frame_bytes, local);
+        if message.len() <= GATHER_BYTES_MAX {
+            self.link.write_over(bytes, local);
+        }
+        self.message(kind, message, local, me);
     }
 
     /// Reads what has come on a socket in bulk, as much of it as may be answered at once.

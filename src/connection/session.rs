@@ -1,7 +1,9 @@
 //! `Session`: what people write for each client.
 
 use super::Message;
-use crate::actor::{Actor, Context, Overflow, Refused, Returned, SendError, TasksFull, WorkRefused};
+use crate::actor::{
+    Actor, Context, Overflow, Refused, Returned, SendError, Supervision, TasksFull, WatchesFull, WorkRefused,
+};
 use crate::wire::CloseCode;
 use std::borrow::Cow;
 
@@ -29,6 +31,9 @@ pub trait Session: Sized + 'static {
 
     /// What is done with one more, as [`Actor::OVERFLOW`].
     const OVERFLOW: Overflow = Overflow::Refuse;
+
+    /// What is done when an actor fails that it has started as its child, as [`Actor::SUPERVISION`].
+    const SUPERVISION: Supervision = Supervision::ONE_FOR_ONE;
 
     /// The connection is open; nothing has been received.
     ///
@@ -69,6 +74,7 @@ impl<S: Session> Actor for S {
     const IS_SESSION: bool = true;
     const MAILBOX_SLOTS: Option<u32> = S::MAILBOX_SLOTS;
     const OVERFLOW: Overflow = S::OVERFLOW;
+    const SUPERVISION: Supervision = S::SUPERVISION;
 }
 
 /// Why and how to close.
@@ -128,6 +134,13 @@ impl<J> From<WorkRefused<J>> for Close {
             },
             WorkRefused::Ending(_) => Self { code: CloseCode::GOING_AWAY, reason: "the server ends".into() },
         }
+    }
+}
+
+/// What the client is told: 1013.
+impl From<WatchesFull> for Close {
+    fn from(_: WatchesFull) -> Self {
+        Self { code: CloseCode::TRY_AGAIN_LATER, reason: "too much is watched; try again later".into() }
     }
 }
 

@@ -178,7 +178,7 @@ impl<S: Send + 'static> House<S> {
         let end = self.local.slots().end;
         let until = self.goodbye.told.saturating_add(GOODBYES_PER_TURN).min(end);
         for slot in self.goodbye.told..until {
-            self.local.run(slot, |cell, local, me| cell.shut_down(local, me, late));
+            self.local.shut_down(slot, late);
         }
         self.goodbye.told = until;
         if until < end || !self.arrivals.is_empty() {

@@ -33,6 +33,8 @@ pub struct Stats {
     pub asks_failed: u64,
     /// Answers, and results of jobs, that came when nobody waited for them any more, and were dropped.
     pub answers_late: u64,
+    /// Children that their supervisors made anew.
+    pub restarts: u64,
     /// Jobs that the worker pool took.
     pub jobs: u64,
     /// Jobs that it did not take: its queue was full, or the server ended.
@@ -72,6 +74,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         asks_failed,
         answers_late,
         dropped,
+        restarts,
     } = *counters;
     let values = [
         messages_in,
@@ -89,6 +92,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         asks_failed,
         answers_late,
         dropped,
+        restarts,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -123,6 +127,7 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         asks_failed: sum(12),
         answers_late: sum(13),
         dropped: sum(14),
+        restarts: sum(15),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

@@ -120,4 +120,4 @@ impl Shared {
 }
 
 /// How many figures a shard shows; see [`super::metrics`].
-pub(crate) const FIGURES: usize = 16;
+pub(crate) const FIGURES: usize = 17;

@@ -262,7 +262,7 @@ impl World {
             drop(driver);
             let (local, me) = (&tenants.local, tenants.local.mesh.me());
             assert_eq!((local.actors(), local.tasks()), (0, 0), "actors or futures are left on {me}");
-            assert_eq!(local.watches(), 0, "watches are left on {me}");
+            assert_eq!((local.watches(), local.children()), (0, 0), "watches or children are left on {me}");
             houses.push(tenants);
         }
         houses.iter_mut().for_each(House::forget);

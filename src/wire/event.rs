@@ -15,6 +15,29 @@ pub struct Step {
     pub event: Option<Event>,
 }
 
+/// A whole message that lay there in one frame; see [`Machine::decode_whole`](super::Machine::decode_whole). Four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole {
+    /// Text, which is UTF-8, or binary.
+    pub kind: Kind,
+    pub(super) header_bytes: u8,
+    pub(super) payload_bytes: u16,
+}
+
+impl Whole {
+    /// Where the message is, unmasked.
+    #[inline]
+    pub fn payload(self) -> Range<usize> {
+        usize::from(self.header_bytes)..self.frame_bytes()
+    }
+
+    /// How many bytes its frame has, header included.
+    #[inline]
+    pub fn frame_bytes(self) -> usize {
+        usize::from(self.header_bytes) + usize::from(self.payload_bytes)
+    }
+}
+
 /// What the peer said. Ranges count from the start of the bytes given to the same call.
 ///
 /// ```

@@ -4,11 +4,12 @@
 mod receive;
 
 use super::close::Closing;
-use super::error::WireError;
-use super::event::{Payload, Step};
+use super::error::{Violation, WireError};
+use super::event::{Payload, Step, Whole};
 use super::frame::{CONTROL_BYTES_MAX, HEADER_BYTES_MAX, Opcode, Rsv};
-use super::mask::Key;
-use super::message::{Assembly, Limits};
+use super::mask::{self, Key};
+use super::message::{Assembly, Kind, Limits};
+use super::utf8;
 
 /// Which end we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,7 @@ impl Machine {
     /// none: all bytes are consumed, none must be kept for the next read.
     ///
     /// An error is final: answer with its [`close_code`](WireError::close_code).
+    #[inline]
     pub fn decode(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<Step, WireError> {
         let step = match self.expecting {
             Expecting::Header => self.next_frame(bytes, limits),
@@ -120,6 +122,68 @@ impl Machine {
             self.fail();
         }
         step
+    }
+
+    /// What most messages are, quickly: a whole one in one frame without extensions, from a client, that lies at the front
+    /// of `bytes` in one piece and is no longer than 65,535 bytes. `None` says that this is something else, for
+    /// [`decode`](Self::decode), and nothing has changed.
+    ///
+    /// It is `decode` without its [`Step`], which passes through memory, written in bytes and read in words: that
+    /// waiting was a third of the time of a small message.
+    ///
+    /// ```
+    /// use corewire::wire::{Kind, Limits, Machine, Role};
+    /// let (mut machine, limits) = (Machine::new(Role::Server), Limits::default());
+    /// let mut bytes = *b"\x82\x82\0\0\0\0hi\x82";
+    /// let whole = machine.decode_whole(&mut bytes, &limits)?.unwrap();
+    /// assert_eq!((whole.kind, whole.payload(), whole.frame_bytes()), (Kind::Binary, 6..8, 8));
+    /// assert_eq!(machine.decode_whole(&mut bytes[8..], &limits), Ok(None)); // cut off
+    /// # Ok::<(), corewire::wire::WireError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Its text is not UTF-8. As with `decode`, this is final.
+    #[inline(always)]
+    pub fn decode_whole(&mut self, bytes: &mut [u8], limits: &Limits) -> Result<Option<Whole>, WireError> {
+        let &mut [first, second, ..] = bytes else { return Ok(None) };
+        let kind = match first {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return Ok(None),
+        };
+        let (header_bytes, payload_bytes) = match second {
+            0x80..=0xfd => (6, u16::from(second & 0x7f)),
+            0xfe if bytes.len() >= 8 => (8, u16::from_be_bytes([bytes[2], bytes[3]])),
+            _ => return Ok(None),
+        };
+        let whole = Whole { kind, header_bytes, payload_bytes };
+        let limit_bytes = limits.frame_bytes_max.min(limits.message_bytes_max);
+        if bytes.len() < whole.frame_bytes()
+            || header_bytes == 8 && payload_bytes < 126 // longer than it need be
+            || u64::from(payload_bytes) > limit_bytes
+            || limits.fragments_max == 0
+            || !self.is_between_messages()
+        {
+            return Ok(None);
+        }
+        let (header, payload) = bytes[..whole.frame_bytes()].split_at_mut(header_bytes.into());
+        let key = header.last_chunk().expect("a header is six bytes or eight, and the last four are the key");
+        mask::apply(payload, *key);
+        if kind == Kind::Text && utf8::check(payload).is_err() {
+            self.fail();
+            return Err(Violation::TextNotUtf8.into());
+        }
+        Ok(Some(whole))
+    }
+
+    /// Whether the next byte is the first of a client's message.
+    #[inline]
+    fn is_between_messages(&self) -> bool {
+        self.expecting == Expecting::Header
+            && self.header_bytes == 0
+            && self.role == Role::Server
+            && self.message.open().is_none()
+            && self.held.is_none()
     }
 
     /// Bytes that must still come to finish the data frame whose payload has begun, 0 when there is none: room for

@@ -31,6 +31,6 @@ pub mod utf8;
 
 pub use close::CloseCode;
 pub use error::{Violation, WireError};
-pub use event::{Event, Payload, Step};
+pub use event::{Event, Payload, Step, Whole};
 pub use machine::{Machine, Role};
 pub use message::{Kind, Limits};

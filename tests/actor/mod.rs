@@ -3,8 +3,10 @@
 mod ask;
 mod every;
 mod life;
+mod log;
 mod mailbox;
 mod send;
+mod supervision;
 mod watch;
 mod work;
 

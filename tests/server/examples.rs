@@ -1,6 +1,6 @@
 //! The examples do what they say.
 
-use super::harness::{Client, Process, Said, path_of};
+use super::harness::{Client, Process, Said};
 
 fn hear(client: &mut Client) -> String {
     match client.next() {
@@ -53,9 +53,28 @@ fn with_tokio_looks_words_up_and_brings_news() {
 
 #[test]
 fn replay_finds_a_race_and_sees_it_again() {
-    let output = std::process::Command::new(path_of("replay")).output().expect("the example can be run");
-    let said = String::from_utf8(output.stdout).expect("it is text");
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("sells one, and has -1"), "{said}");
-    assert!(said.contains("all 1000 worlds are well"), "{said}");
+    let output = Process::output_of("replay");
+    assert!(output.contains("sells one, and has -1"), "{output}");
+    assert!(output.contains("all 1000 worlds are well"), "{output}");
+}
+
+#[test]
+fn supervised_recovers_twice_and_then_says_why_not() {
+    let output = Process::output_of("supervised");
+    for line in [
+        "main: 4",
+        "main: no number on \"4711x\": its handler panicked",
+        "parser, life 2: 23 is the 1. line",
+        "main: 42",
+        "parser, life 3: 42 is the 1. line",
+        "main: 2 restarts; now everything stops",
+    ] {
+        assert!(output.lines().any(|printed| printed == line), "{line:?} is not in {output}");
+    }
+    let why = "(supervised::Parser) failed once too often; the last time, it panicked: a line is a number";
+    assert!(
+        output.lines().any(|line| line.starts_with("supervisor: over") && line.contains(why)),
+        "{output}"
+    );
+    assert!(output.lines().any(|line| line.starts_with("guard") && line.contains(why)), "{output}");
 }

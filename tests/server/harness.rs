@@ -136,6 +136,14 @@ impl Process {
         Self::start_example("echo", shell, flags)
     }
 
+    /// What an example prints that ends by itself, and well.
+    pub(super) fn output_of(name: &str) -> String {
+        let output =
+            Command::new(path_of(name)).stderr(Stdio::null()).output().expect("an example can be run");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("it is text")
+    }
+
     fn start_example(name: &str, shell: &str, flags: &[&str]) -> Self {
         let mut child = Command::new("sh")
             .args(["-c", shell, "sh"])

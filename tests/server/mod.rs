@@ -6,6 +6,7 @@
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
 //! - `examples`: each does what it says
+//! - `supervision`: crashes, restarts, ends that another shard hears of
 //! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
 
@@ -23,5 +24,6 @@ mod shutdown;
 mod slow;
 mod stall;
 mod start;
+mod supervision;
 mod time;
 mod work;

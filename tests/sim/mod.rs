@@ -3,6 +3,7 @@
 mod actors;
 mod asks;
 mod echo;
+mod families;
 mod futures;
 mod outside;
 mod planted;

@@ -4,7 +4,7 @@ use corewire::wire::frame::{self, Header, Opcode, Rsv};
 use corewire::wire::handshake::{Answer, Key, Progress, check_response, parse};
 use corewire::wire::http::HeadLimits;
 use corewire::wire::utf8::Utf8;
-use corewire::wire::{Kind, Role, close, mask};
+use corewire::wire::{Event, Kind, Limits, Machine, Role, close, mask};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -121,6 +121,51 @@ proptest! {
         let whole = outcome(to, &[&stream]);
         prop_assert_eq!(outcome(to, &split(&stream, &cuts)), whole.clone());
         prop_assert_eq!(outcome(to, &stream.chunks(1).collect::<Vec<_>>()), whole);
+    }
+
+    /// What the quick way takes, `decode` takes for the same; what it leaves, it has not touched.
+    #[test]
+    fn the_quick_way_and_decode_agree(
+        to in any_role(),
+        before in vec((any_opcode(), any::<bool>(), vec(any::<u8>(), 0..4)), 0..3),
+        opcode in any_opcode(),
+        fin in any::<bool>(),
+        rsv in 0u8..8,
+        payload in prop_oneof![vec(any::<u8>(), 0..140), vec(32u8..127, 0..300)],
+        behind in vec(any::<u8>(), 0..8),
+        missing in 0usize..3,
+        frame_bytes_max in prop_oneof![Just(u64::MAX), 0u64..200],
+    ) {
+        let limits = Limits { frame_bytes_max, ..Limits::default() };
+        let mut stream: Vec<u8> =
+            before.iter().flat_map(|(opcode, fin, payload)| frame(to, *fin, Rsv::NONE, *opcode, payload)).collect();
+        let mut last = frame(to, fin, if rsv == 0 { Rsv::RSV1 } else { Rsv::NONE }, opcode, &payload);
+        last.extend_from_slice(&behind);
+        last.truncate(last.len() - missing.min(last.len()));
+        let (mut quick, mut slow) = (Machine::new(to), Machine::new(to));
+        for machine in [&mut quick, &mut slow] {
+            let mut stream = &mut stream.clone()[..];
+            while !stream.is_empty() {
+                let Ok(step) = machine.decode(stream, &limits) else { return Ok(()) };
+                stream = &mut stream[step.consumed..];
+            }
+        }
+        stream.clear();
+        let (mut read, mut again) = (last.clone(), last.clone());
+        match quick.decode_whole(&mut read, &limits) {
+            Ok(None) => {
+                prop_assert_eq!(&read, &last);
+                prop_assert_eq!(format!("{quick:?}"), format!("{slow:?}"));
+            }
+            Ok(Some(whole)) => {
+                let step = slow.decode(&mut again, &limits).expect("the quick way took it");
+                prop_assert_eq!(step.consumed, whole.frame_bytes());
+                let event = Event::Message { kind: whole.kind, rsv: Rsv::NONE, payload: whole.payload() };
+                prop_assert_eq!(step.event, Some(event));
+                prop_assert_eq!(read, again);
+            }
+            Err(error) => prop_assert_eq!(slow.decode(&mut again, &limits), Err(error)),
+        }
     }
 
     /// `Ear::hear` checks that no call consumes nothing, or more than there is.

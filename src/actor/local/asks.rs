@@ -83,6 +83,13 @@ impl Local {
         }
     }
 
+    /// Nobody waits any more for the answers to what `who` asked.
+    pub(super) fn forget_asks_of(&mut self, who: ActorId) {
+        for pending in self.asks.take_all_of(who) {
+            self.discard(pending);
+        }
+    }
+
     /// For the end.
     pub(super) fn forget_asks(&mut self) {
         for pending in self.asks.drain() {

@@ -12,6 +12,10 @@ pub(super) enum Notice {
     Down(u64, Reason),
     /// It fails, for this reason.
     Fail(ActorId, Reason),
+    /// It fails because of its children.
+    Escalate(ActorId),
+    /// Something is being done to its children, and the next step is due.
+    Tend(ActorId),
 }
 
 impl Local {
@@ -28,6 +32,7 @@ impl Local {
     /// may be running.
     pub(super) fn ended(&mut self, id: ActorId, reason: &Reason) {
         self.end_watches(id, reason);
+        self.leave_family(id);
     }
 
     /// Does what is due to one notice.
@@ -35,6 +40,8 @@ impl Local {
         match notice {
             Notice::Down(watch, reason) => self.tell_down(watch, reason),
             Notice::Fail(who, reason) => self.fail(who, reason),
+            Notice::Escalate(supervisor) => self.escalate(supervisor),
+            Notice::Tend(supervisor) => self.tend(supervisor),
         }
     }
 

@@ -19,6 +19,13 @@ pub(super) struct Every {
     message: Box<dyn Fn() -> Parcel>,
 }
 
+impl Every {
+    /// Whether `who` has set it.
+    pub(super) fn is_of(&self, who: ActorId) -> bool {
+        self.from == who
+    }
+}
+
 impl Local {
     pub(crate) fn every<M: Sendable + Clone>(
         &mut self,

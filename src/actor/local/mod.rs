@@ -7,6 +7,7 @@
 //! - `errands`: what shards do for each other
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
+//! - `families`: who has started whom, and what follows when one fails; `restarts`: ending families, and making anew
 //! - `tasks`: futures of actors; `work`: their jobs
 //! - `timers`: what is due; `every`: again and again
 //! - `sockets`: what actors have to send to their sockets
@@ -15,8 +16,10 @@ mod asks;
 mod endings;
 mod errands;
 mod every;
+mod families;
 mod mail;
 mod messages;
+mod restarts;
 mod slots;
 mod sockets;
 mod tasks;
@@ -24,6 +27,8 @@ mod timers;
 mod watches;
 mod work;
 
+use super::ActorId;
+use super::crash;
 use super::envelope::Envelope;
 use super::handle::Outside;
 use super::jobs::Jobs;
@@ -39,6 +44,7 @@ use crate::sync::Arc;
 pub(crate) use asks::outsider;
 use endings::Notice;
 use errands::Errand;
+use families::Families;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use slots::Slot;
@@ -84,6 +90,7 @@ pub(crate) struct Counters {
     pub(crate) asks_failed: u64,
     pub(crate) answers_late: u64,
     pub(crate) dropped: u64,
+    pub(crate) restarts: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -115,6 +122,11 @@ pub(crate) struct Local {
     returns: VecDeque<Envelope>,
     asks: Asks,
     watches: Watches,
+    families: Families,
+    /// Who is being told that it is over: it starts nobody any more.
+    concluding: Option<ActorId>,
+    /// When a backtrace was last printed.
+    backtrace_at: Option<Time>,
     /// Before all mail.
     notices: VecDeque<Notice>,
     /// Of all shards.
@@ -183,6 +195,7 @@ impl Local {
         jobs: Jobs,
         bounds: Bounds,
     ) -> Self {
+        crash::install_hook();
         let calls = outside.calls(mesh.me()).clone();
         let errands_out = (0..mesh.shards()).map(|_| VecDeque::new()).collect();
         Self {
@@ -205,6 +218,9 @@ impl Local {
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),
             watches: Watches::default(),
+            families: Families::default(),
+            concluding: None,
+            backtrace_at: None,
             notices: VecDeque::new(),
             jobs,
             errands: VecDeque::new(),
@@ -233,6 +249,7 @@ impl Local {
         self.now = now;
         self.awaits_sent = false;
         self.heartbeat.beat();
+        crash::look_here();
     }
 
     pub(crate) fn now(&self) -> Time {

@@ -5,9 +5,11 @@ use super::asks::outsider;
 use crate::actor::address::{ActorId, Address, SendError};
 use crate::actor::cell::{Cell, Next, Plain};
 use crate::actor::mailbox::Mailbox;
-use crate::actor::{Actor, Reason};
+use crate::actor::{Actor, Reason, crash};
+use std::any::Any;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// A place for one actor, and all of it that an idle one needs besides its own box.
 pub(super) struct Slot {
@@ -30,16 +32,25 @@ pub(super) struct SlotState {
     pub(super) dirty: bool,
     /// Wants to be told that its send is done.
     pub(super) wants_sent: bool,
-    /// Closed because its server ends.
-    shutdown: bool,
+    /// Why it is closed.
+    closed_by: ClosedBy,
     /// Its shard keeps something of it besides: futures, or who is to be told of its end. See `endings`.
     pub(super) known: bool,
     /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
     pub(super) waiting: bool,
 }
 
+/// Who wanted an end that comes after what was accepted.
+#[derive(Debug, Clone, Copy, Default)]
+enum ClosedBy {
+    #[default]
+    Itself,
+    Supervisor,
+    Server,
+}
+
 /// A handler did, with these words. It has been said in the log.
-pub(crate) struct Panicked(String);
+pub(crate) struct Panicked(pub(super) String);
 
 impl Slot {
     /// Whether it takes mail for `id`.
@@ -165,26 +176,30 @@ impl Local {
                 self.connections -= u32::from(cell.is_connection());
                 self.actors_made += 1;
                 self.slots[slot as usize].generation = self.actors_made;
-                self.drop_cell(cell);
+                self.discard(cell);
                 let generation = NonZeroU64::new(self.actors_made).expect("it counts from one");
                 self.fill(ActorId { generation, slot, shard: self.me }, other);
             }
             Next::AfterMail(reason) => {
                 let entry = &mut self.slots[slot as usize];
                 entry.generation |= CLOSED;
-                entry.state.shutdown = reason == Reason::Shutdown;
+                entry.state.closed_by = match reason {
+                    Reason::Shutdown => ClosedBy::Server,
+                    Reason::Supervisor => ClosedBy::Supervisor,
+                    _ => ClosedBy::Itself,
+                };
                 entry.cell = Some(cell);
                 self.end_if_done(slot);
             }
-            Next::End(reason) => {
-                let told = |cell: &mut dyn Cell, local: &mut Self, me| {
-                    cell.end(&reason, local, me);
-                    Next::Stop
-                };
-                let _ = self.contained(&mut cell, me, told);
-                self.vacate(me, cell, &reason);
+            Next::End(reason) => self.depart(me, Some(cell), reason, true),
+            Next::Stop => {
+                let reason = self.reason_after(&result);
+                if cell.is_connection() {
+                    self.vacate(me, Some(cell), &reason); // it waits for nobody, and does not come back
+                } else {
+                    self.depart(me, Some(cell), reason, false);
+                }
             }
-            Next::Stop => self.vacate(me, cell, &self.reason_after(&result)),
         }
         self.heartbeat.rest();
         result
@@ -216,7 +231,11 @@ impl Local {
     pub(super) fn end_if_done(&mut self, slot: u32) {
         let entry = &self.slots[slot as usize];
         if entry.is_closed() && entry.mailbox.len() == 0 {
-            let reason = if entry.state.shutdown { Reason::Shutdown } else { Reason::Stopped };
+            let reason = match entry.state.closed_by {
+                ClosedBy::Itself => Reason::Stopped,
+                ClosedBy::Supervisor => Reason::Supervisor,
+                ClosedBy::Server => Reason::Shutdown,
+            };
             self.run(slot, |_, _, _| Next::End(reason));
         }
     }
@@ -231,7 +250,7 @@ impl Local {
         self.slots[id.slot as usize].is_closed()
     }
 
-    fn contained(
+    pub(super) fn contained(
         &mut self,
         cell: &mut Box<dyn Cell>,
         me: ActorId,
@@ -239,18 +258,58 @@ impl Local {
     ) -> Result<Next, Panicked> {
         // Unwind-safe: of what `f` touches, the cell is not run again but to crash, and `Local`'s own methods do not
         // call anything of the user's in the middle of a change.
-        catch_unwind(AssertUnwindSafe(|| f(&mut **cell, self, me))).map_err(|panic| {
-            self.counters.panics += 1;
-            let what = panic.downcast_ref::<&str>().copied();
-            let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-            tracing::error!(actor = ?me, kind = cell.kind().name, panic = what, "an actor panicked; it alone ends");
-            Panicked(what.into())
-        })
+        catch_unwind(AssertUnwindSafe(|| f(&mut **cell, self, me)))
+            .map_err(|panic| self.note_panic(me, cell.kind().name, &*panic))
     }
 
-    fn vacate(&mut self, me: ActorId, cell: Box<dyn Cell>, reason: &Reason) {
+    /// The same for what is not in a cell.
+    pub(super) fn guarded<R>(
+        &mut self,
+        me: ActorId,
+        kind: &'static str,
+        f: impl FnOnce() -> R,
+    ) -> Result<R, Panicked> {
+        catch_unwind(AssertUnwindSafe(f)).map_err(|panic| self.note_panic(me, kind, &*panic))
+    }
+
+    #[cold]
+    fn note_panic(&mut self, me: ActorId, kind: &'static str, panic: &(dyn Any + Send)) -> Panicked {
+        self.counters.panics += 1;
+        let what = panic.downcast_ref::<&str>().copied();
+        let what =
+            what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        let seen = crash::take_last();
+        let place = seen.as_ref().map_or("unknown", |seen| &seen.place);
+        // A backtrace takes milliseconds to print, so a client that finds a panic must not have one for each message.
+        let is_due = self.backtrace_at.is_none_or(|at| self.now.since(at) >= BACKTRACE_INTERVAL);
+        match seen.as_ref().filter(|_| is_due) {
+            Some(seen) => {
+                self.backtrace_at = Some(self.now);
+                let backtrace = &seen.backtrace;
+                tracing::error!(actor = ?me, kind, panic = what, place, %backtrace, "an actor panicked");
+            }
+            None => tracing::error!(actor = ?me, kind, panic = what, place, "an actor panicked"),
+        }
+        Panicked(what.into())
+    }
+
+    /// Takes no more mail, and sends back what it has.
+    pub(super) fn close_mailbox(&mut self, me: ActorId) {
+        self.slots[me.slot as usize].generation |= CLOSED;
+        self.refuse_mail(me.slot);
+    }
+
+    /// Who is in a slot, or will be again.
+    pub(super) fn tenant(&self, slot: u32) -> Option<ActorId> {
+        let generation = self.slots[slot as usize].generation()?;
+        Some(ActorId { generation, slot, shard: self.me })
+    }
+
+    /// Ends an actor, and frees its slot.
+    pub(super) fn vacate(&mut self, me: ActorId, cell: Option<Box<dyn Cell>>, reason: &Reason) {
         let slot = me.slot;
-        self.connections -= u32::from(cell.is_connection());
+        let is_connection = cell.as_ref().is_some_and(|cell| cell.is_connection());
+        self.connections -= u32::from(is_connection);
         self.slots[slot as usize].generation = 0;
         self.ticks.clear(slot);
         self.refuse_mail(slot);
@@ -258,21 +317,17 @@ impl Local {
             self.ended(me, reason);
         }
         // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
-        if cell.is_connection() {
+        if is_connection {
             self.vacated.push(slot)
         } else {
             self.free.push(slot)
         }
-        self.drop_cell(cell);
+        self.discard(cell);
     }
 
     /// The driver has let go of every socket that it was asked to: nothing comes any more for the slots they were in.
     pub(crate) fn sockets_are_closed(&mut self) {
         self.free.append(&mut self.vacated);
-    }
-
-    fn drop_cell(&mut self, cell: Box<dyn Cell>) {
-        self.discard(cell);
     }
 
     /// Drops what a user has made: their `Drop` may panic too.
@@ -287,3 +342,6 @@ impl Local {
         0..self.slots.len() as u32
     }
 }
+
+/// Backtraces of one shard are this far apart.
+const BACKTRACE_INTERVAL: Duration = Duration::from_secs(1);

@@ -218,7 +218,16 @@ impl Local {
         self.tasks.waiting.entry(owner.slot).or_default().held.push_back(what);
     }
 
-    fn has_waited(&mut self, owner: ActorId) {
+    /// Its mail waits, and what comes past its mailbox too, until [`Self::has_waited`].
+    pub(super) fn suspend(&mut self, id: ActorId) {
+        let slot = &mut self.slots[id.slot as usize];
+        slot.begin_wait();
+        slot.state.known = true; // so that what is held is dropped if it does not go on
+        self.tasks.waiting.entry(id.slot).or_default().left += 1;
+    }
+
+    /// One thing that it waited for is done.
+    pub(super) fn has_waited(&mut self, owner: ActorId) {
         let slot = owner.slot;
         let Some(waiting) = self.tasks.waiting.get_mut(&slot) else { return };
         waiting.left -= 1;

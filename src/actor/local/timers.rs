@@ -54,6 +54,20 @@ impl Local {
         true
     }
 
+    /// Takes back what `who` has set for itself, or to fire again and again. Looks at every timer: for what is rare.
+    pub(super) fn forget_timers_of(&mut self, who: ActorId) {
+        for index in 0..self.timers.len() as u32 {
+            let Timer { generation, envelope, every } = &self.timers[index as usize];
+            let is_for_itself = |envelope: &Envelope| envelope.to == who && envelope.from == Some(who);
+            if envelope.as_ref().is_some_and(is_for_itself)
+                || every.as_ref().is_some_and(|every| every.is_of(who))
+            {
+                let generation = *generation;
+                self.cancel(TimerId { index, generation });
+            }
+        }
+    }
+
     /// Ends a timer, and gives its message.
     pub(super) fn take_timer(&mut self, index: u32) -> Option<Envelope> {
         let timer = &mut self.timers[index as usize];
@@ -93,6 +107,10 @@ impl Local {
         self.ticks.expire(self.now);
         for _ in 0..FIRED_PER_TURN {
             let Some(slot) = self.ticks.pop() else { break };
+            if self.slots[slot as usize].cell.is_none() {
+                self.make_anew(slot);
+                continue;
+            }
             self.run(slot, |cell, local, me| cell.tick(local, me));
         }
         self.timer_wheel.expire(self.now);

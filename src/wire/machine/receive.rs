@@ -9,6 +9,7 @@ use crate::wire::mask;
 use crate::wire::message::{Kind, Limits};
 
 impl Machine {
+    #[cold]
     pub(super) fn fail(&mut self) {
         self.closing.set_failed();
         self.expecting = Expecting::Nothing;
@@ -91,6 +92,7 @@ impl Machine {
         Ok(Step { consumed: end, event: Some(event) })
     }
 
+    #[inline(never)]
     pub(super) fn more_data(&mut self, bytes: &mut [u8]) -> Result<Step, WireError> {
         match self.message.open() {
             Some(kind) if !bytes.is_empty() => Ok(self.part(kind, false, 0, bytes)?),
@@ -99,6 +101,7 @@ impl Machine {
     }
 
     /// As much of the current frame's payload as is there, from `start`.
+    #[inline(never)]
     fn part(&mut self, kind: Kind, first: bool, start: usize, bytes: &mut [u8]) -> Result<Step, Violation> {
         let end = start + self.take_payload(&mut bytes[start..]);
         let missing = self.frame_bytes_missing;
@@ -117,6 +120,7 @@ impl Machine {
         Ok(Step { consumed: end, event: Some(event) })
     }
 
+    #[inline(never)]
     fn control_frame(&mut self, header: &Header, start: usize, bytes: &mut [u8]) -> Result<Step, Violation> {
         self.frame_bytes_missing = header.payload_bytes;
         if header.payload_bytes <= (bytes.len() - start) as u64 {
@@ -132,6 +136,7 @@ impl Machine {
     }
 
     /// As much of a control frame that comes in pieces as is there.
+    #[inline(never)]
     pub(super) fn more_control(&mut self, opcode: Opcode, bytes: &mut [u8]) -> Result<Step, Violation> {
         let consumed = self.take_payload(bytes);
         let before = usize::from(self.held_bytes);
