@@ -1,7 +1,7 @@
 //! Jobs of actors, on one shard.
 
 use super::{Book, world_after, world_with};
-use corewire::actor::{Priority, WorkError, WorkRefused};
+use corewire::actor::{Priority, Restart, WorkError, WorkRefused};
 use corewire::prelude::*;
 
 /// Hands over what it was made to, and notes what comes of it.
@@ -159,4 +159,46 @@ fn what_a_job_keeps_may_panic_when_it_is_dropped() {
     world.run_for(60_000);
     assert_eq!(book.take(), ["Err(Panicked(\"on purpose\"))"]);
     world.shut_down();
+}
+
+#[test]
+fn who_is_made_anew_does_not_hear_of_jobs_from_before() {
+    /// Hands a job over, and crashes in its first life.
+    struct Child(Book);
+    struct Crash;
+    impl Actor for Child {
+        fn started(&mut self, cx: &mut Context<Self>) {
+            self.0.note("started");
+            let book = self.0.clone();
+            let job = move || book.note("ran");
+            cx.work(job).then(|child: &mut Self, _, _| child.0.note("told")).expect("there is room");
+        }
+    }
+    impl Handler<Crash> for Child {
+        type Reply = ();
+        fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
+            panic!("on purpose");
+        }
+    }
+    /// Has a child.
+    struct Parent(Book);
+    impl Actor for Parent {
+        fn started(&mut self, cx: &mut Context<Self>) {
+            let book = self.0.clone();
+            let child =
+                cx.spawn_child(Restart::Always, move || Child(book.clone())).expect("there is a slot");
+            cx.send(child, Crash).expect("there is room");
+        }
+    }
+    let book = Book::default();
+    let theirs = book.clone();
+    let mut world = world_after(move |cx| {
+        cx.spawn(Parent(theirs)).expect("there is a slot");
+    });
+    world.run_for(60_000);
+    let mut noted = book.take();
+    noted.sort();
+    assert_eq!(noted, ["ran", "ran", "started", "started", "told"]);
+    assert_eq!((world.stats().jobs, world.stats().answers_late), (2, 1));
+    world.shut_down_after_panics(1);
 }

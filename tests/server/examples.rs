@@ -1,6 +1,6 @@
 //! The examples do what they say.
 
-use super::harness::{Client, Process, Said, path_of};
+use super::harness::{Client, Process, Said};
 
 fn hear(client: &mut Client) -> String {
     match client.next() {
@@ -52,6 +52,13 @@ fn with_tokio_looks_words_up_and_brings_news() {
 }
 
 #[test]
+fn replay_finds_a_race_and_sees_it_again() {
+    let output = Process::output_of("replay");
+    assert!(output.contains("sells one, and has -1"), "{output}");
+    assert!(output.contains("all 1000 worlds are well"), "{output}");
+}
+
+#[test]
 fn supervised_recovers_twice_and_then_says_why_not() {
     let output = Process::output_of("supervised");
     for line in [
@@ -70,13 +77,4 @@ fn supervised_recovers_twice_and_then_says_why_not() {
         "{output}"
     );
     assert!(output.lines().any(|line| line.starts_with("guard") && line.contains(why)), "{output}");
-}
-
-#[test]
-fn replay_finds_a_race_and_sees_it_again() {
-    let output = std::process::Command::new(path_of("replay")).output().expect("the example can be run");
-    let said = String::from_utf8(output.stdout).expect("it is text");
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("sells one, and has -1"), "{said}");
-    assert!(said.contains("all 1000 worlds are well"), "{said}");
 }
