@@ -89,8 +89,8 @@ fn main() -> corewire::Result {
         .with(Counters::of)
         .at("/", |upgrade: &Upgrade| Ok(Desk(upgrade.attached().ok_or_else(|| Refusal::new(500))?)));
     server.run_with(|running| {
-        let port = running.address().port();
-        println!("listening on port {port}; try: npx wscat -c 'ws://localhost:{port}/?token=user-ann'");
+        let (address, port) = (running.address(), running.address().port());
+        println!("listening on {address}; try: npx wscat -c 'ws://localhost:{port}/?token=user-ann'");
         println!("say a few things quickly, something with \"password\" in it, and \"crash\"");
     })
 }

@@ -31,6 +31,9 @@ impl Histogram {
     pub fn add(&mut self, value: u64) {
         let bucket = bucket_of(value);
         if self.buckets.len() <= bucket {
+            if self.buckets.is_empty() {
+                self.buckets.reserve_exact(USUAL_BUCKETS); // once, and not again for every record
+            }
             self.buckets.resize(bucket + 1, 0);
         }
         self.buckets[bucket] += 1;
@@ -95,6 +98,8 @@ fn limit_of(bucket: usize) -> u64 {
     (((highest + 1) << shift) - 1).min(u128::from(u64::MAX)) as u64
 }
 
+/// Up to a minute, in nanoseconds: 2.2 KiB.
+const USUAL_BUCKETS: usize = (36 - STEP_BITS as usize + 1) * STEPS;
 const STEP_BITS: u32 = 3;
 const STEPS: usize = 1 << STEP_BITS;
 

@@ -20,7 +20,9 @@ pub(super) struct Class {
 
 impl Class {
     pub(super) fn new(kind: Kind, block_bytes: u32) -> Self {
-        Self { kind, block_bytes, slabs: Vec::new(), free: FreeList::new(), room: 0, made: 0, out: 0 }
+        // Each slab is as large as all before it, so this is room for all: a new one takes pages, and nothing else.
+        let slabs = Vec::with_capacity(SLABS);
+        Self { kind, block_bytes, slabs, free: FreeList::new(), room: 0, made: 0, out: 0 }
     }
 
     pub(super) fn add(&mut self, slab: Slab, blocks: u32) {
@@ -81,3 +83,5 @@ const SLAB_BYTES_MIN: u32 = 256 << 10;
 const SLAB_BYTES_MAX: u32 = 1 << 30;
 /// Below this a huge page would hold too many blocks to be worth what it costs when only one of them is used.
 const HUGE_BLOCK_BYTES_MIN: u32 = 256 << 10;
+
+const SLABS: usize = 16;

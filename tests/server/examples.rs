@@ -1,6 +1,6 @@
 //! The examples do what they say.
 
-use super::harness::{Client, Process, Said};
+use super::harness::{Client, Process, Said, exchange};
 
 fn hear(client: &mut Client) -> String {
     match client.next() {
@@ -77,4 +77,26 @@ fn supervised_recovers_twice_and_then_says_why_not() {
         "{output}"
     );
     assert!(output.lines().any(|line| line.starts_with("guard") && line.contains(why)), "{output}");
+}
+
+#[test]
+fn guard_lets_in_who_has_a_token_slows_down_who_is_quick_and_hides_passwords() {
+    let server = Process::example("guard", &[]);
+    let plain = exchange(server.address, b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+    assert!(plain.starts_with("HTTP/1.1 401 "), "{plain}");
+
+    let (mut client, _) = Client::open_at(server.address, "/?token=user-ann", &[]);
+    client.text("my password");
+    assert_eq!(hear(&mut client), "(removed)");
+    // Five a second, so of thirty at once some are too quick, in whatever second they come.
+    (0..30).for_each(|_| client.text("hello"));
+    let heard: Vec<String> = (0..30).map(|_| hear(&mut client)).collect();
+    assert!(heard.iter().all(|text| text == "ann: hello" || text == "slow down"), "{heard:?}");
+    assert!(heard.iter().any(|text| text == "slow down"), "{heard:?}");
+
+    let (mut other, _) = Client::open_at(server.address, "/?token=user-bob", &[]);
+    other.text("crash");
+    assert_eq!(other.next(), Said::Close(Some(1011), "sorry; we look into it".into()));
+    end(server, client);
 }
