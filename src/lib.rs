@@ -46,8 +46,10 @@ pub mod prelude {
         Actor, Address, AskError, Context, Down, Handler, Outside, Reason, Recipient, ReplyTo, Request,
         Returned, SendError, Stopping,
     };
+    pub use crate::connection::middleware::{Counters, Logging, Recovery};
     pub use crate::connection::{
-        Client, Close, CloseReason, ClosedBy, Message, Rules, Session, Text, Ticket, Upgrade,
+        Client, Close, CloseReason, ClosedBy, Message, Middleware, Passage, Rules, Session, Text, Ticket,
+        Upgrade,
     };
     pub use crate::server::{Config, Server};
     pub use crate::wire::http::Refusal;

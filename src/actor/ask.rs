@@ -1,7 +1,7 @@
 //! Asking: a message that is answered, once.
 
 use super::address::{Address, Refused, SendError};
-use super::envelope::{Delivery, deliver, deliver_request, key, with_actor};
+use super::envelope::{Delivery, deliver, deliver_request, key, names, with_actor};
 use super::reply::Request;
 use super::{Actor, Context, Handler, Priority, Route, Sendable};
 use std::fmt;
@@ -37,14 +37,18 @@ impl<A: Handler<M>, M: Sendable> Answers<M, AtOnce> for A {
     type Reply = A::Reply;
 
     const DELIVERY: &'static Delivery =
-        &Delivery { deliver: deliver::<A, M>, key: key::<A, M>, passes_duty: false };
+        &Delivery { deliver: deliver::<A, M>, key: key::<A, M>, names: names::<A, M>, passes_duty: false };
 }
 
 impl<A: Handler<Request<M, R>>, M: Sendable, R: Send + 'static> Answers<M, InTime<R>> for A {
     type Reply = R;
 
-    const DELIVERY: &'static Delivery =
-        &Delivery { deliver: deliver_request::<A, M, R>, key: |_| None, passes_duty: true };
+    const DELIVERY: &'static Delivery = &Delivery {
+        deliver: deliver_request::<A, M, R>,
+        key: |_| None,
+        names: names::<A, M>,
+        passes_duty: true,
+    };
 }
 
 /// A question that has not been put yet, from [`Context::ask`].

@@ -12,7 +12,7 @@ use std::io;
 /// that is inside is compiled for its type.
 pub(crate) trait Cell {
     /// The actor, and what its context lends it besides: a connection, for a session.
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra);
+    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>);
 
     /// What its kind has in common.
     fn kind(&self) -> ActorKind;
@@ -41,8 +41,8 @@ pub(crate) trait Cell {
     /// A message of its own came back.
     fn returned(&mut self, returned: Returned, local: &mut Local, me: ActorId) -> Next;
 
-    /// A handler of its own panicked. The state may be half changed.
-    fn crashed(&mut self, _: &mut Local, _: ActorId) -> Next {
+    /// A handler of its own panicked, with this message. The state may be half changed.
+    fn crashed(&mut self, _panic: &str, _: &mut Local, _: ActorId) -> Next {
         Next::Stop
     }
 
@@ -116,6 +116,30 @@ pub(crate) trait Extra: Any {
 /// Most have nothing.
 impl Extra for () {}
 
+/// Who stands between an actor and what it has besides itself. What passes, and what that is, is known to the room that
+/// both come from.
+pub(crate) trait Guard {
+    /// `word` is about to pass to `extra`. What becomes of it is written into it.
+    fn pass(&mut self, word: &mut dyn Any, extra: &mut dyn Any, local: &mut Local, me: ActorId);
+
+    /// Whether it is to see everything, and not only the end.
+    fn sees_all(&self) -> bool;
+}
+
+/// What a cell lends its actor's context.
+pub(crate) struct Lent<'a> {
+    pub(crate) extra: &'a mut dyn Extra,
+    pub(crate) guard: Option<&'a mut dyn Guard>,
+}
+
+/// Most have no guard.
+impl<'a, E: Extra> From<&'a mut E> for Lent<'a> {
+    #[inline]
+    fn from(extra: &'a mut E) -> Self {
+        Self { extra, guard: None }
+    }
+}
+
 /// What becomes of a cell after it ran.
 pub(crate) enum Next {
     /// It stays.
@@ -174,8 +198,8 @@ impl<A: Actor> Plain<A> {
 }
 
 impl<A: Actor> Cell for Plain<A> {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
-        (&mut self.actor, &mut self.nothing)
+    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
+        (&mut self.actor, (&mut self.nothing).into())
     }
 
     fn kind(&self) -> ActorKind {

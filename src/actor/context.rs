@@ -2,7 +2,7 @@
 
 use super::address::{ActorId, Address, SendError};
 use super::ask::{Answers, Ask, WITHIN};
-use super::cell::Extra;
+use super::cell::{Extra, Guard, Lent};
 use super::local::Local;
 use super::recipient::To;
 use super::{Actor, Priority, Sendable};
@@ -37,6 +37,8 @@ pub struct Context<'a, A> {
     pub(crate) me: ActorId,
     /// What this kind of actor has besides: a session's connection.
     pub(crate) extra: &'a mut dyn Extra,
+    /// Who stands between the actor and that: a connection's middleware.
+    pub(crate) guard: Option<&'a mut dyn Guard>,
     stopping: bool,
     actor: PhantomData<fn(A)>,
 }
@@ -49,8 +51,10 @@ pub struct TimerId {
 }
 
 impl<'a, A: Actor> Context<'a, A> {
-    pub(crate) fn new(local: &'a mut Local, me: ActorId, extra: &'a mut dyn Extra) -> Self {
-        Self { local, me, extra, stopping: false, actor: PhantomData }
+    #[inline]
+    pub(crate) fn new(local: &'a mut Local, me: ActorId, lent: impl Into<Lent<'a>>) -> Self {
+        let Lent { extra, guard } = lent.into();
+        Self { local, me, extra, guard, stopping: false, actor: PhantomData }
     }
 
     /// This actor's address.
@@ -185,6 +189,13 @@ impl<'a, A: Actor> Context<'a, A> {
     pub fn spawn<B: Actor>(&mut self, actor: B) -> Result<Address<B>, SendError<B>> {
         const { assert!(!B::IS_SESSION, "a session is made by a route, for a client; it cannot be spawned") };
         self.local.spawn(actor)
+    }
+
+    /// Adds to a counter of this shard's, a plain number that [`Self::stats`] and
+    /// [`Outside::stats`](super::Outside::stats) read. A shard has at most 1,024 of them; what is counted by further
+    /// names is lost.
+    pub fn count(&mut self, name: &'static str, by: u64) {
+        self.local.count(name, by);
     }
 
     /// Ends this actor when its handler returns. A session is closed with 1000.

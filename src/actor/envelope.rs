@@ -6,6 +6,7 @@ use super::cell::{Cell, Next};
 use super::local::Local;
 use super::mailbox::MailId;
 use super::reply::{Asker, ReplyTo, Request};
+use super::trail::uncarried;
 use super::{Actor, Context, Handler, Priority, Sendable};
 use crate::ring::parcel::Parcel;
 
@@ -103,6 +104,8 @@ pub struct Delivery {
     pub(crate) deliver: fn(&mut dyn Cell, MailId, &mut Local, ActorId) -> Next,
     /// What it says that it is the latest of.
     pub(crate) key: fn(&Parcel) -> Option<u64>,
+    /// The actor's type, and the message's.
+    pub(crate) names: fn() -> (&'static str, &'static str),
     /// Whether the handler gets the duty to answer, as a [`ReplyTo`] that sees to it even in a panic.
     pub(crate) passes_duty: bool,
 }
@@ -119,7 +122,7 @@ pub struct Returned {
 
 impl Returned {
     pub(crate) fn new(to: ActorId, reason: Refused, parcel: Parcel) -> Self {
-        Self { to, reason, parcel }
+        Self { to, reason, parcel: uncarried(parcel) }
     }
 
     /// The message, if it is an `M`.
@@ -152,6 +155,10 @@ pub(crate) fn deliver<A: Handler<M>, M: Sendable>(
     })
 }
 
+pub(crate) fn names<A, M>() -> (&'static str, &'static str) {
+    (std::any::type_name::<A>(), std::any::type_name::<M>())
+}
+
 pub(crate) fn key<A: Handler<M>, M: Sendable>(parcel: &Parcel) -> Option<u64> {
     A::key(parcel.peek::<M>()?)
 }
@@ -177,9 +184,9 @@ pub(crate) fn with_actor<A: Actor>(
     me: ActorId,
     f: impl FnOnce(&mut A, &mut Context<'_, A>),
 ) -> Next {
-    let (actor, extra) = cell.parts();
+    let (actor, lent) = cell.parts();
     let actor = actor.downcast_mut::<A>().expect("an address carries the type of its actor");
-    let mut cx = Context::new(local, me, extra);
+    let mut cx = Context::new(local, me, lent);
     f(actor, &mut cx);
     if cx.is_stopping() { cell.stop(local, me) } else { Next::Stay }
 }

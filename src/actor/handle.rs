@@ -4,8 +4,11 @@ use super::address::{Address, Refused, SendError};
 use super::ask::{Answers, AskError, Callback, WITHIN};
 use super::cell::Next;
 use super::envelope::{Envelope, What};
+use super::load::Loads;
 use super::local::outsider;
 use super::outside::{Calls, Word};
+use super::service::Services;
+use super::trail;
 use super::{Actor, Context, Priority, Route, Sendable, To};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
@@ -54,16 +57,21 @@ use std::time::Duration;
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Outside(Arc<[Calls]>);
+pub struct Outside {
+    calls: Arc<[Calls]>,
+    pub(super) services: Services,
+    pub(super) loads: Loads,
+}
 
 impl Outside {
-    pub(crate) fn new(shards: impl IntoIterator<Item = Calls>) -> Self {
-        Self(shards.into_iter().collect())
+    pub(crate) fn new(shards: impl IntoIterator<Item = Calls>, services: Services) -> Self {
+        let calls: Arc<[Calls]> = shards.into_iter().collect();
+        Self { loads: Loads::new(calls.len() as u16), calls, services }
     }
 
     /// How many shards there are.
     pub fn shards(&self) -> u16 {
-        self.0.len() as u16
+        self.calls.len() as u16
     }
 
     /// Sends `message`. Does not block, and hears no answer: a message that finds a full mailbox, or nobody, when it gets
@@ -76,7 +84,8 @@ impl Outside {
         let Route { id, delivery } = to.route();
         self.say(id.shard, message, |message| {
             let what = What::Message(delivery, Priority::Normal);
-            Word::Mail(Envelope { to: id, from: None, what, parcel: Parcel::new(message) })
+            let envelope = Envelope { to: id, from: None, what, parcel: Parcel::new(message) };
+            Word::Mail(if trail::is_on() { envelope.carried() } else { envelope })
         })
     }
 
@@ -108,7 +117,7 @@ impl Outside {
     }
 
     fn say<M>(&self, shard: ShardId, message: M, word: impl FnOnce(M) -> Word) -> Result<(), SendError<M>> {
-        let Some(calls) = self.0.get(usize::from(shard.0)) else { return Err(SendError::Gone(message)) };
+        let Some(calls) = self.calls.get(usize::from(shard.0)) else { return Err(SendError::Gone(message)) };
         let mut message = Some(message);
         let said = calls.say(|| word(message.take().expect("a word is made once")));
         said.map_err(|refused| {
@@ -121,7 +130,7 @@ impl Outside {
     }
 
     pub(crate) fn calls(&self, shard: ShardId) -> &Calls {
-        &self.0[usize::from(shard.0)]
+        &self.calls[usize::from(shard.0)]
     }
 }
 
@@ -165,8 +174,10 @@ impl<B: Answers<M, How>, M: Sendable, How> OutsideAsk<B, M, How> {
     pub fn put(self) -> Result<Asked<B::Reply>, SendError<M>> {
         let Self { shards, to, message, within, .. } = self;
         let (answer, asked) = Asked::new();
+        let span = trail::current();
         shards.say(to.id.shard, message, |message| {
             Word::Errand(Box::new(move |local| {
+                let _span = span.map(tracing::Span::entered);
                 let refused = answer.clone();
                 let route = Route { id: to.id, delivery: B::DELIVERY };
                 let callback: Callback = Box::new(move |_, reply, _, _| {
@@ -208,7 +219,7 @@ pub struct Asked<R: 'static> {
 }
 
 impl<R> Asked<R> {
-    fn new() -> (Sender<Result<R, AskError>>, Self) {
+    pub(super) fn new() -> (Sender<Result<R, AskError>>, Self) {
         let (sender, answer) = flume::bounded(1);
         (sender, Self { answer, future: None })
     }
@@ -261,6 +272,6 @@ impl<R> fmt::Debug for Asked<R> {
 
 impl fmt::Debug for Outside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outside").field("shards", &self.0.len()).finish_non_exhaustive()
+        f.debug_struct("Outside").field("shards", &self.calls.len()).finish_non_exhaustive()
     }
 }

@@ -105,6 +105,11 @@ impl MailStore {
         self.len >= self.slots_max
     }
 
+    /// How many messages wait.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
     /// Adds to a mailbox, behind what waits there with the same priority, and says where: an envelope that is made in its
     /// place. The caller has asked [`Self::is_full`].
     #[inline]

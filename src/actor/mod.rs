@@ -13,8 +13,13 @@
 //! - `cell`, `local`: slots, and what is done to them without knowing types
 //! - `envelope`, `mailbox`: messages on their way and waiting; `pending`: questions that wait for their answers
 //! - `futures`: what a handler has done meanwhile
+//! - [`Place`], [`SpawnAt`], [`NotSpawned`]: starting an actor elsewhere; `load`: where there is room
+//! - [`Register`], [`NameError`]: names; [`Group`], [`By`]: many under one name
+//! - `service`: one of a kind on every shard
 //! - [`Work`], [`WorkError`], [`WorkRefused`]: what it has a thread do; `jobs`: the worker pool's queue
 //! - [`Outside`]: for other threads; `outside`: how they get a shard's attention, and answer its questions
+//! - [`Snapshot`], [`Histogram`]: what shards tell of themselves
+//! - `trail`: spans that follow messages
 //! - `stall`: who keeps a shard that does not come round
 //! - `crash`: where a panic came from
 //!
@@ -30,18 +35,26 @@ mod crash;
 mod end;
 pub(crate) mod envelope;
 mod futures;
+mod groups;
 mod handle;
+mod histogram;
 pub(crate) mod jobs;
+mod load;
 pub(crate) mod local;
 mod mailbox;
+mod names;
 pub(crate) mod outside;
 mod pending;
+mod place;
 mod policy;
 mod recipient;
 mod reply;
+pub(crate) mod service;
 mod spawn;
 mod stall;
+mod stats;
 pub(crate) mod supervision;
+mod trail;
 mod watch;
 mod work;
 
@@ -52,7 +65,11 @@ pub use context::{Context, TimerId};
 pub use end::{Reason, Stopping};
 pub use envelope::{Delivery, Returned};
 pub use futures::{TaskId, TasksFull};
+pub use groups::{By, Group, JoinError};
 pub use handle::{Asked, Outside, OutsideAsk};
+pub use histogram::Histogram;
+pub use names::{NAME_BYTES_MAX, NameError, Register};
+pub use place::{NotSpawned, Place, SpawnAt};
 pub use policy::{LOW_WAITS, Overflow, Priority};
 #[doc(hidden)]
 pub use recipient::Route;
@@ -60,6 +77,7 @@ pub use recipient::{Recipient, To};
 pub use reply::{ReplyTo, Request};
 pub use spawn::SpawnError;
 pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
+pub use stats::{HandlerStats, ProbesFull, ShardStats, Snapshot};
 pub use supervision::{Escalation, Restart, Supervision};
 pub use watch::{Down, WatchesFull};
 pub use work::{Work, WorkError, WorkRefused};

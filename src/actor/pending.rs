@@ -32,7 +32,12 @@ impl Asks {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() - self.free.len() >= self.open_max as usize
+        self.len() >= self.open_max as usize
+    }
+
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
     }
 
     /// Keeps a question until [`Self::take`], or until `due`. The caller has asked [`Self::is_full`].

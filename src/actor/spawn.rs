@@ -10,6 +10,11 @@ pub enum SpawnError {
     Full,
     /// The server is ending, or who wanted it is.
     Ending,
+    /// There is no shard of this number.
+    NoShard,
+    /// As many questions of this shard's actors wait for their answers as [`asks_max`](crate::server::Config::asks_max)
+    /// allows, and this would be one more.
+    Busy,
 }
 
 impl fmt::Display for SpawnError {
@@ -18,6 +23,8 @@ impl fmt::Display for SpawnError {
             Self::Full => {
                 "the shard has as many actors as actors_max allows; start it elsewhere, or raise it"
             }
+            Self::NoShard => "there is no such shard; they are numbered from 0",
+            Self::Busy => "as many questions are open as asks_max allows; start it later, or raise it",
             Self::Ending => "the server, or who wanted to start it, is ending",
         })
     }

@@ -1,10 +1,11 @@
 //! An open connection in its slot: the session, and the link under it.
 
 use super::farewell::Farewell;
-use super::link::{Link, Payload, Waiting};
+use super::guard::Around;
+use super::link::{LINK_BYTES, Link, Payload, Waiting};
 use super::session::{Close, CloseReason, ClosedBy, Session};
-use super::{Message, Planted};
-use crate::actor::cell::{Cell, Extra, Next, kind_of};
+use super::{Message, Passage, Planted};
+use crate::actor::cell::{Cell, Lent, Next, kind_of};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
 use crate::actor::{ActorId, Context, Reason};
@@ -16,11 +17,14 @@ use std::any::Any;
 use std::io;
 use std::ops::Range;
 
-/// A session and its link.
-pub(crate) struct Connection<S> {
+/// A session, its link, and what is around them: its middleware, or nothing.
+pub(crate) struct Connection<S, G = ()> {
     session: S,
     link: Link,
+    around: G,
 }
+
+const _: () = assert!(size_of::<Connection<()>>() == LINK_BYTES); // where there is no middleware, it takes no room
 
 /// Why a connection is over.
 enum Ending {
@@ -36,9 +40,9 @@ enum Ending {
     Broken(String),
 }
 
-impl<S: Session> Connection<S> {
-    pub(crate) fn new(session: S, link: Link) -> Self {
-        Self { session, link }
+impl<S: Session, G: Around> Connection<S, G> {
+    pub(crate) fn new(session: S, link: Link, around: G) -> Self {
+        Self { session, link, around }
     }
 
     fn call<R>(
@@ -47,18 +51,40 @@ impl<S: Session> Connection<S> {
         me: ActorId,
         f: impl FnOnce(&mut S, &mut Context<'_, S>) -> R,
     ) -> R {
-        let mut cx = Context::new(local, me, &mut self.link);
+        let _span = self.around.enter();
+        let lent = Lent { extra: &mut self.link, guard: self.around.guard() };
+        let mut cx = Context::new(local, me, lent);
         let result = f(&mut self.session, &mut cx);
         if cx.is_stopping() {
-            self.close(&Close::normal(), local, me);
+            self.close(Close::normal(), local, me);
         }
         result
     }
 
+    /// What is said to the client where our side wants to say `close`.
+    fn closing(&mut self, close: Close, local: &mut Local, me: ActorId) -> Close {
+        if G::NONE || self.link.machine.close_sent() {
+            return close;
+        }
+        let _span = self.around.enter();
+        self.around.closing(close, Passage::new(&mut self.link, local, me))
+    }
+
+    /// It is over, for this reason.
+    fn tell_closed(&mut self, mut reason: CloseReason, local: &mut Local, me: ActorId) {
+        let _span = self.around.enter();
+        self.around.closed(&mut reason, Passage::new(&mut self.link, local, me));
+        if self.around.is_open() {
+            let lent = Lent { extra: &mut self.link, guard: self.around.guard() };
+            self.session.closed(reason, &mut Context::new(local, me, lent));
+        }
+    }
+
     /// Says close, and waits for the client to say it too.
-    fn close(&mut self, close: &Close, local: &mut Local, me: ActorId) {
+    fn close(&mut self, close: Close, local: &mut Local, me: ActorId) {
         if !self.link.state.closing {
-            self.link.queue_close(Some(close), local, me);
+            let close = self.closing(close, local, me);
+            self.link.queue_close(Some(&close), local, me);
             self.link.begin_closing(local, me);
         }
     }
@@ -76,7 +102,7 @@ impl<S: Session> Connection<S> {
             if close.code == CloseCode::TRY_AGAIN_LATER && self.link.state.refused {
                 self.count_slow(local);
             }
-            self.close(&close, local, me);
+            self.close(close, local, me);
         }
     }
 
@@ -273,8 +299,30 @@ impl<S: Session> Connection<S> {
             return;
         }
         local.counters.messages_in += 1;
-        let answer = self.call(local, me, |session, cx| session.message(Message::checked(kind, bytes), cx));
+        let message = Message::checked(kind, bytes);
+        let began = if local.is_sample_due() { local.begin_sample() } else { None };
+        let answer = if G::NONE {
+            self.call(local, me, |session, cx| session.message(message, cx))
+        } else {
+            self.message_through(message, local, me)
+        };
+        if let Some(began) = began {
+            local.end_sample(began, std::any::type_name::<S>(), std::any::type_name::<Message>(), 0);
+        }
         self.answered(answer, local, me);
+    }
+
+    /// A message on its way to the session: its middleware sees it first.
+    fn message_through(&mut self, message: Message, local: &mut Local, me: ActorId) -> Result<(), Close> {
+        let span = self.around.enter();
+        let message = self.around.inbound(message, Passage::new(&mut self.link, local, me))?;
+        drop(span);
+        match message {
+            Some(message) if self.link.state.closing => local.pool.recycle(message.into_bytes()),
+            Some(message) => return self.call(local, me, |session, cx| session.message(message, cx)),
+            None => {}
+        }
+        Ok(())
     }
 
     /// Adds a part to the message that is coming in. Its block has room for the rest of the frame, as long as memory is
@@ -332,6 +380,7 @@ impl<S: Session> Connection<S> {
     fn end(&mut self, ending: Ending, local: &mut Local, me: ActorId) -> Next {
         let (reason, goodbye) = match ending {
             Ending::Fail(close) => {
+                let close = self.closing(close, local, me);
                 self.link.queue_close(Some(&close), local, me);
                 (
                     CloseReason {
@@ -355,8 +404,7 @@ impl<S: Session> Connection<S> {
             Ending::Broken(reason) => (broken(&reason), false),
         };
         tracing::debug!(actor = ?me, code = reason.code, reason = reason.reason, by = ?reason.by, "connection ended");
-        let mut cx = Context::new(local, me, &mut self.link);
-        self.session.closed(reason, &mut cx);
+        self.tell_closed(reason, local, me);
         self.leave(goodbye, local)
     }
 
@@ -389,13 +437,20 @@ impl<S: Session> Connection<S> {
 
     fn reset(&mut self, why: &str, local: &mut Local, me: ActorId) -> Next {
         let reason = CloseReason { code: 1006, reason: why.into(), by: ClosedBy::Server };
-        let mut cx = Context::new(local, me, &mut self.link);
-        self.session.closed(reason, &mut cx);
+        self.tell_closed(reason, local, me);
         if let (Some(outgoing), _) = self.link.take_all_outgoing() {
             local.put_outgoing(outgoing);
         }
         local.requests.push(Request::Close { socket: self.link.socket, reset: true });
         Next::Stop
+    }
+
+    /// It is open, if its middleware says so too.
+    fn open_through(&mut self, local: &mut Local, me: ActorId) -> Result<(), Close> {
+        let span = self.around.enter();
+        self.around.open(Passage::new(&mut self.link, local, me))?;
+        drop(span);
+        self.call(local, me, S::open)
     }
 
     /// When to look at this connection next: it may have fallen silent by then.
@@ -415,9 +470,9 @@ impl<S: Session> Connection<S> {
     }
 }
 
-impl<S: Session> Cell for Connection<S> {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
-        (&mut self.session, &mut self.link)
+impl<S: Session, G: Around> Cell for Connection<S, G> {
+    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
+        (&mut self.session, Lent { extra: &mut self.link, guard: self.around.guard() })
     }
 
     fn kind(&self) -> ActorKind {
@@ -431,7 +486,7 @@ impl<S: Session> Cell for Connection<S> {
     fn started(&mut self, local: &mut Local, me: ActorId) -> Next {
         local.mark_dirty(me.slot); // the answer to the handshake
         self.schedule_tick(local, me);
-        let answer = self.call(local, me, S::open);
+        let answer = if G::NONE { self.call(local, me, S::open) } else { self.open_through(local, me) };
         self.answered(answer, local, me);
         // What came in the same segment as the handshake.
         let read = self.read_held(local, me);
@@ -439,7 +494,7 @@ impl<S: Session> Cell for Connection<S> {
     }
 
     fn stop(&mut self, local: &mut Local, me: ActorId) -> Next {
-        self.close(&Close::normal(), local, me);
+        self.close(Close::normal(), local, me);
         Next::Stay
     }
 
@@ -452,8 +507,14 @@ impl<S: Session> Cell for Connection<S> {
         Next::Stay
     }
 
-    fn crashed(&mut self, local: &mut Local, me: ActorId) -> Next {
-        self.link.queue_close(Some(&Close::new(1011, "the session failed")), local, me);
+    fn crashed(&mut self, panic: &str, local: &mut Local, me: ActorId) -> Next {
+        let close = Close::new(1011, "the session failed");
+        let (close, panics) = self.around.panicked(panic, close, &mut self.link, local, me);
+        if panics > 0 {
+            local.counters.panics += u64::from(panics);
+            tracing::error!(actor = ?me, "its middleware panicked when it was told of a panic");
+        }
+        self.link.queue_close(Some(&close), local, me);
         self.leave(true, local)
     }
 
@@ -579,7 +640,7 @@ impl<S: Session> Cell for Connection<S> {
         if now {
             return self.reset("the server went away", local, me);
         }
-        self.close(&Close::new(1001, "the server goes away"), local, me);
+        self.close(Close::new(1001, "the server goes away"), local, me);
         Next::Stay
     }
 }

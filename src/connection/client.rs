@@ -1,10 +1,12 @@
 //! What a session does to its client.
 
+use super::guard::{Piece, Word};
 use super::link::{Link, Payload, opcode_of};
 use super::session::{Close, Session};
 use super::{Message, Rules};
+use crate::actor::cell::Guard;
 use crate::actor::local::Local;
-use crate::actor::{ActorId, Context, SendError};
+use crate::actor::{ActorId, Context, Refused, SendError};
 use crate::buf::{Buf, Exhausted};
 use crate::wire::Kind;
 use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
@@ -13,11 +15,12 @@ use std::any::Any;
 /// The client of a session, while one of its callbacks runs. From [`Context::client`].
 ///
 /// What is sent is queued, and all of it leaves in one send at the end of the turn.
-#[derive(Debug)]
 pub struct Client<'a> {
     link: &'a mut Link,
     local: &'a mut Local,
     me: ActorId,
+    /// Its middleware, if it has any.
+    guard: Option<&'a mut dyn Guard>,
 }
 
 impl<S: Session> Context<'_, S> {
@@ -25,7 +28,8 @@ impl<S: Session> Context<'_, S> {
     pub fn client(&mut self) -> Client<'_> {
         let extra: &mut dyn Any = self.extra;
         let link = extra.downcast_mut::<Link>().expect("a session's context carries its link");
-        Client { link, local: self.local, me: self.me }
+        let guard = self.guard.as_mut().map(|guard| &mut **guard as &mut dyn Guard);
+        Client { link, local: self.local, me: self.me, guard }
     }
 
     /// Room for a message of `bytes` bytes, empty, in this shard's memory.
@@ -37,6 +41,13 @@ impl<S: Session> Context<'_, S> {
     }
 }
 
+impl<'a> Client<'a> {
+    /// The client, without anybody between.
+    pub(crate) fn unguarded(link: &'a mut Link, local: &'a mut Local, me: ActorId) -> Self {
+        Self { link, local, me, guard: None }
+    }
+}
+
 impl Client<'_> {
     /// Sends a message. Its bytes move; they are copied only where that is cheaper (up to 512 of them).
     ///
@@ -45,10 +56,18 @@ impl Client<'_> {
     /// Or a [`Self::stream`] has begun and not finished: a message cannot go into another (RFC 6455 §5.4).
     /// [`SendError::Gone`]: the connection is closing. The message comes back either way.
     pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
-        let kind = message.kind();
         if self.link.state.streaming {
             return Err(SendError::Full(message));
         }
+        if self.guard.is_some() {
+            return self.send_guarded(message);
+        }
+        self.send_straight(message)
+    }
+
+    #[inline]
+    fn send_straight(&mut self, message: Message) -> Result<(), SendError<Message>> {
+        let kind = message.kind();
         let sent =
             self.link.queue(opcode_of(kind), true, Payload::Owned(message.into_bytes()), self.local, self.me);
         let back = |payload| match payload {
@@ -100,7 +119,11 @@ impl Client<'_> {
     /// ```
     pub fn stream(&mut self, kind: Kind) -> Stream<'_> {
         let next = if self.link.state.streaming { Opcode::Continuation } else { opcode_of(kind) };
-        Stream { link: self.link, local: self.local, me: self.me, next }
+        let guard = match &mut self.guard {
+            Some(guard) if guard.sees_all() => Some(&mut **guard as &mut dyn Guard),
+            _ => None,
+        };
+        Stream { link: self.link, local: self.local, me: self.me, kind, next, guard }
     }
 
     /// Sends a ping with up to 125 bytes; more are cut off. The answer is heard by the connection only.
@@ -117,7 +140,9 @@ impl Client<'_> {
 
     /// Closes the connection when this callback returns, after what was sent. Returning `Err` of the same does as well.
     pub fn close(&mut self, close: Close) {
-        if !self.link.state.closing {
+        if let Some(guard) = &mut self.guard {
+            guard.pass(&mut Word::Close(close), self.link, self.local, self.me);
+        } else if !self.link.state.closing {
             self.link.queue_close(Some(&close), self.local, self.me);
             self.link.begin_closing(self.local, self.me);
         }
@@ -148,19 +173,64 @@ impl Client<'_> {
         if self.link.state.streaming {
             return Err(true);
         }
+        if let Some(guard) = &self.guard
+            && guard.sees_all()
+        {
+            return self.send_copied_guarded(kind, bytes);
+        }
         let sent = self.link.queue(opcode_of(kind), true, Payload::Copied(bytes), self.local, self.me);
         sent.map_err(|error| matches!(error, SendError::Full(_)))
     }
 }
 
+/// Where there is middleware.
+impl Client<'_> {
+    #[inline(never)]
+    fn send_guarded(&mut self, message: Message) -> Result<(), SendError<Message>> {
+        let Some(guard) = self.guard.as_mut().filter(|guard| guard.sees_all()) else {
+            return self.send_straight(message);
+        };
+        if self.link.machine.close_sent() {
+            return Err(SendError::Gone(message));
+        }
+        // Asked before it is changed: what comes back to the session must be what it sent.
+        if !self.link.has_room(message.len(), self.local, self.me) {
+            return Err(SendError::Full(message));
+        }
+        guard.pass(&mut Word::Message(Some(message)), self.link, self.local, self.me);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn send_copied_guarded(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
+        let own = self.local.pool.copy(bytes).map_err(|exhausted| {
+            self.local.memory_is_short(exhausted);
+            true
+        })?;
+        self.send_guarded(Message::checked(kind, own)).map_err(|error| {
+            let full = matches!(error, SendError::Full(_));
+            self.local.pool.recycle(error.into_inner().into_bytes());
+            full
+        })
+    }
+}
+
+impl std::fmt::Debug for Client<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("link", &self.link).field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
 /// A message that is sent in fragments. Dropped before [`Self::finish`], it stays open: go on with
 /// [`Client::stream`], in a later callback if need be.
-#[derive(Debug)]
 pub struct Stream<'a> {
     link: &'a mut Link,
     local: &'a mut Local,
     me: ActorId,
+    kind: Kind,
     next: Opcode,
+    /// Its middleware, if that is to see the message.
+    guard: Option<&'a mut dyn Guard>,
 }
 
 impl Stream<'_> {
@@ -181,12 +251,29 @@ impl Stream<'_> {
     }
 
     fn fragment(&mut self, bytes: &[u8], fin: bool) -> Result<(), SendError<()>> {
-        let sent = self.link.queue(self.next, fin, Payload::Copied(bytes), self.local, self.me);
-        sent.map_err(|error| {
-            if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) }
-        })?;
+        if let Some(guard) = &mut self.guard {
+            let piece = Piece { kind: self.kind, bytes: bytes.to_vec(), last: fin };
+            let mut word = Word::Piece(piece, Ok(()));
+            guard.pass(&mut word, self.link, self.local, self.me);
+            match word {
+                Word::Piece(_, Err(Refused::Full)) => return Err(SendError::Full(())),
+                Word::Piece(_, Err(Refused::Gone)) => return Err(SendError::Gone(())),
+                _ => {}
+            }
+        } else {
+            let sent = self.link.queue(self.next, fin, Payload::Copied(bytes), self.local, self.me);
+            sent.map_err(|error| {
+                if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) }
+            })?;
+        }
         self.next = Opcode::Continuation;
         self.link.state.streaming = !fin;
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Stream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("me", &self.me).field("next", &self.next).finish_non_exhaustive()
     }
 }

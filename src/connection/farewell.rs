@@ -4,7 +4,7 @@
 //! we stop sending first, and read on, into nothing, until the peer has ended too.
 
 use crate::actor::ActorId;
-use crate::actor::cell::{Cell, Extra, Next};
+use crate::actor::cell::{Cell, Lent, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
 use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, Time};
@@ -52,7 +52,7 @@ impl Farewell {
 }
 
 impl Cell for Farewell {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
+    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
         unreachable!("nobody has the address of a connection that is being let go")
     }
 

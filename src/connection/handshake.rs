@@ -4,7 +4,7 @@ use super::Rules;
 use super::farewell::Farewell;
 use super::link::Link;
 use crate::actor::ActorId;
-use crate::actor::cell::{Cell, Extra, Next};
+use crate::actor::cell::{Cell, Lent, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
 use crate::actor::outside::Calls;
@@ -13,6 +13,7 @@ use crate::shard::{SocketEvent, SocketId};
 use crate::wire::handshake::{self, Progress};
 use crate::wire::http::{self, Refusal};
 use std::any::Any;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -34,9 +35,47 @@ use std::rc::Rc;
 pub struct Upgrade<'a> {
     request: http::Request<'a>,
     peer: SocketAddr,
+    attached: RefCell<Vec<Box<dyn Any>>>,
 }
 
 impl Upgrade<'_> {
+    /// Attaches something for whoever is asked after: a user that was found, say. One of a type; the last counts.
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// fn authenticate(upgrade: &Upgrade<'_>) -> Result<(), Refusal> {
+    ///     let name = upgrade.header("authorization").ok_or_else(|| Refusal::new(401))?;
+    ///     upgrade.attach(User(name.to_owned()));
+    ///     Ok(())
+    /// }
+    ///
+    /// struct Desk { user: User }
+    /// impl Session for Desk {
+    ///     fn message(&mut self, _: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+    ///         Ok(cx.client().send_text(&self.user.0)?)
+    ///     }
+    /// }
+    ///
+    /// let server = Server::bind(":9001").with(authenticate).at("/desk", |upgrade: &Upgrade| {
+    ///     let user = upgrade.attached().ok_or_else(|| Refusal::new(500))?;
+    ///     Ok(Desk { user })
+    /// });
+    /// ```
+    pub fn attach<T: Any>(&self, what: T) {
+        let mut attached = self.attached.borrow_mut();
+        attached.retain(|other| !other.is::<T>());
+        attached.push(Box::new(what));
+    }
+
+    /// What of this type was attached.
+    pub fn attached<T: Any + Clone>(&self) -> Option<T> {
+        self.attached.borrow().iter().find_map(|what| what.downcast_ref().cloned())
+    }
+
     /// The client's address, as TCP knows it.
     pub fn peer(&self) -> SocketAddr {
         SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port()) // not ::ffff:192.0.2.1
@@ -69,12 +108,12 @@ pub(crate) struct Admitted {
 pub(crate) enum Decision {
     /// Makes the connection, once its link is there.
     Now(Box<dyn FnOnce(Link) -> Box<dyn Cell>>),
-    /// Another thread will say.
-    Later(flume::Receiver<Verdict>),
+    /// Another thread will say. What is around the session waits here: it need not be `Send`.
+    Later(flume::Receiver<Verdict>, Box<dyn Any>),
 }
 
-/// What another thread says of a request.
-pub(crate) type Verdict = Result<Box<dyn FnOnce(Link) -> Box<dyn Cell> + Send>, Refusal>;
+/// What another thread says of a request. Who is accepted needs what is around it.
+pub(crate) type Verdict = Result<Box<dyn FnOnce(Link, Box<dyn Any>) -> Box<dyn Cell> + Send>, Refusal>;
 
 /// A connection that has not been upgraded yet.
 pub(crate) struct Handshake {
@@ -93,6 +132,7 @@ pub(crate) struct Handshake {
 struct Waiting {
     response: Vec<u8>,
     verdict: flume::Receiver<Verdict>,
+    around: Box<dyn Any>,
 }
 
 /// What the bytes so far amount to.
@@ -145,7 +185,7 @@ impl Handshake {
                 return Progressed::Refuse { refusal: error.refusal(), head_only: false };
             }
         };
-        let upgrade = Upgrade { request, peer: self.peer };
+        let upgrade = Upgrade { request, peer: self.peer, attached: RefCell::default() };
         let admitted = match self.doorman.admit(&upgrade, calls, me) {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -185,8 +225,8 @@ impl Handshake {
                 bytes.advance(head_bytes);
                 match session {
                     Decision::Now(open) => self.open(open, &response, bytes, local),
-                    Decision::Later(verdict) => {
-                        self.waiting = Some(Box::new(Waiting { response, verdict }));
+                    Decision::Later(verdict, around) => {
+                        self.waiting = Some(Box::new(Waiting { response, verdict, around }));
                         // What follows the head already is the session's; more must not come.
                         local.requests.push(Request::Pause(self.socket));
                         self.keep(bytes, local)
@@ -273,7 +313,7 @@ impl Handshake {
 }
 
 impl Cell for Handshake {
-    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Extra) {
+    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
         unreachable!("nobody has the address of a connection that has not been upgraded")
     }
 
@@ -301,7 +341,7 @@ impl Cell for Handshake {
         Next::Stay
     }
 
-    fn crashed(&mut self, local: &mut Local, _: ActorId) -> Next {
+    fn crashed(&mut self, _: &str, local: &mut Local, _: ActorId) -> Next {
         self.refuse(&Refusal::new(500), false, local) // a route's function failed
     }
 
@@ -321,8 +361,9 @@ impl Cell for Handshake {
         match waiting.verdict.try_recv() {
             Ok(Ok(open)) => {
                 let response = std::mem::take(&mut waiting.response);
+                let around = std::mem::replace(&mut waiting.around, Box::new(()));
                 let first = self.head.take().unwrap_or_default();
-                self.open(open, &response, first, local)
+                self.open(move |link| open(link, around), &response, first, local)
             }
             Ok(Err(refusal)) => self.refuse(&refusal, false, local),
             Err(flume::TryRecvError::Empty) => Next::Stay,

@@ -128,17 +128,40 @@ impl Link {
         if self.machine.close_sent() {
             return Err(SendError::Gone(payload));
         }
-        let payload_bytes = payload.as_bytes().len();
-        let queued = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
-        // As long as we read on, the answer to what is read next must fit, however large: then the peer is not slow.
-        let may_overflow = !self.state.blocked && !self.is_ahead();
-        let over = !may_overflow && queued + payload_bytes > self.rules.send_queue_bytes_max;
         // A control frame is small and the peer's right; the pool bounds it.
-        if over && !opcode.is_control() {
-            self.state.refused = true;
-            local.want_sent(me.slot); // whoever was refused is told when there is room
+        if !opcode.is_control() && !self.has_room(payload.as_bytes().len(), local, me) {
             return Err(SendError::Full(payload));
         }
+        self.queue_anyway(opcode, fin, payload, local, me)
+    }
+
+    /// Whether so many bytes more may wait. If not, whoever is refused is told when there is room.
+    #[inline]
+    pub(crate) fn has_room(&mut self, payload_bytes: usize, local: &mut Local, me: ActorId) -> bool {
+        // As long as we read on, the answer to what is read next must fit, however large: then the peer is not slow.
+        let may_overflow = !self.state.blocked && !self.is_ahead();
+        let over = !may_overflow && self.queued_bytes() + payload_bytes > self.rules.send_queue_bytes_max;
+        if over {
+            self.state.refused = true;
+            local.want_sent(me.slot);
+        }
+        !over
+    }
+
+    /// Queues one frame, for which [`Self::has_room`] was asked before.
+    ///
+    /// # Errors
+    /// Memory is short; the payload comes back.
+    #[inline]
+    pub(crate) fn queue_anyway<'a>(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        payload: Payload<'a>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<(), SendError<Payload<'a>>> {
+        let payload_bytes = payload.as_bytes().len();
         let mut header = [0; HEADER_BYTES_MAX];
         let header_bytes = encode_header(
             &Header { fin, rsv: Rsv::NONE, opcode, key: None, payload_bytes: payload_bytes as u64 },

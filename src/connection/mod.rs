@@ -6,6 +6,7 @@
 //! - [`Upgrade`]: the request that a session comes from; [`Ticket`]: answering it later
 //! - [`Rules`]: limits and times
 //! - `handshake`, `cell`, `farewell`: a connection's three lives in its slot, in order
+//! - [`middleware`]: what stands between client and session; `guard`: what a connection sees of it, if there is any
 //! - `bulk`: when large messages are read, and not received
 //! - `link`: what lies under a session: queues, back-pressure, silence
 //!
@@ -18,9 +19,11 @@ mod bulk;
 mod cell;
 mod client;
 mod farewell;
+pub(crate) mod guard;
 pub(crate) mod handshake;
 pub(crate) mod link;
 mod message;
+pub mod middleware;
 mod rules;
 mod session;
 mod ticket;
@@ -29,6 +32,7 @@ pub(crate) use cell::Connection;
 pub use client::{Client, Stream};
 pub use handshake::Upgrade;
 pub use message::{Message, Text};
+pub use middleware::{Middleware, Passage};
 #[doc(hidden)]
 pub use rules::Planted;
 pub use rules::Rules;

@@ -4,6 +4,7 @@ use super::Message;
 use crate::actor::{
     Actor, Context, Overflow, Refused, Returned, SendError, Supervision, TasksFull, WatchesFull, WorkRefused,
 };
+use crate::buf::Exhausted;
 use crate::wire::CloseCode;
 use std::borrow::Cow;
 
@@ -121,6 +122,13 @@ impl<M> From<SendError<M>> for Close {
 impl<F> From<TasksFull<F>> for Close {
     fn from(_: TasksFull<F>) -> Self {
         Self { code: CloseCode::TRY_AGAIN_LATER, reason: "too much is under way; try again later".into() }
+    }
+}
+
+/// What the client is told: 1013.
+impl From<Exhausted> for Close {
+    fn from(_: Exhausted) -> Self {
+        Self { code: CloseCode::TRY_AGAIN_LATER, reason: "the server is short of memory".into() }
     }
 }
 

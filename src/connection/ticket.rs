@@ -1,12 +1,14 @@
 //! Accepting later: a request waits while another thread makes up its mind.
 
+use super::guard::Around;
 use super::handshake::Verdict;
+use super::link::Link;
 use super::{Connection, Session};
 use crate::actor::ActorId;
 use crate::actor::cell::Cell;
 use crate::actor::outside::Calls;
 use crate::wire::http::Refusal;
-use std::marker::PhantomData;
+use std::any::Any;
 
 /// The right to answer one request to upgrade, from any thread, for whom the route does not know yet: a user that has
 /// to be looked up, a token that has to be checked. The client waits meanwhile, up to
@@ -37,19 +39,21 @@ pub struct Ticket<S> {
     calls: Calls,
     /// The request that waits.
     to: ActorId,
-    session: PhantomData<fn() -> S>,
+    /// Makes its connection, with what is around it.
+    build: fn(S, Link, Box<dyn Any>) -> Box<dyn Cell>,
 }
 
 impl<S: Session> Ticket<S> {
     /// A ticket, and where its use shows.
-    pub(crate) fn new(calls: Calls, to: ActorId) -> (Self, flume::Receiver<Verdict>) {
+    pub(crate) fn new<G: Around>(calls: Calls, to: ActorId) -> (Self, flume::Receiver<Verdict>) {
         let (verdict, receiver) = flume::bounded(1);
-        (Self { verdict: Some(verdict), calls, to, session: PhantomData }, receiver)
+        (Self { verdict: Some(verdict), calls, to, build: build::<S, G> }, receiver)
     }
 
     /// Opens the WebSocket. `make` is called on the connection's shard, so the session need not be `Send`.
     pub fn accept(self, make: impl FnOnce() -> S + Send + 'static) {
-        self.say(Ok(Box::new(|link| Box::new(Connection::new(make(), link)) as Box<dyn Cell>)));
+        let build = self.build;
+        self.say(Ok(Box::new(move |link, around| build(make(), link, around))));
     }
 
     /// Answers with a status.
@@ -63,6 +67,12 @@ impl<S: Session> Ticket<S> {
             let _ = sender.try_send(verdict);
         }
     }
+}
+
+fn build<S: Session, G: Around>(session: S, link: Link, around: Box<dyn Any>) -> Box<dyn Cell> {
+    let around: Box<G> =
+        around.downcast().expect("a ticket and what is around its session are made together");
+    Box::new(Connection::new(session, link, *around))
 }
 
 impl<S> Drop for Ticket<S> {

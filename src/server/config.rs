@@ -1,7 +1,7 @@
 //! Everything that has a limit, in one place.
 
-use crate::actor::ASKS_MAX;
 use crate::actor::local::{Bounds, SLOT_BYTES};
+use crate::actor::{ASKS_MAX, NAME_BYTES_MAX};
 use crate::buf::PoolConfig;
 use crate::connection::Rules;
 use crate::connection::link::LINK_BYTES;
@@ -55,8 +55,14 @@ pub struct Config {
     pub outside_slots: u32,
     /// Questions and jobs of one shard's actors that wait for their answers; at most 1,048,576.
     pub asks_max: u32,
+    /// Debug probes that actors of one shard have registered.
+    pub probes_max: u32,
     /// Watches and links that one shard's actors have made; others may have as many on them.
     pub watches_max: u32,
+    /// Names that one shard decides about, of up to 255 bytes; which shard that is, chance decides. All shards know all.
+    pub names_max: u32,
+    /// Groups that one shard's actors are in, each actor and group counted. All shards know all.
+    pub memberships_max: u32,
     /// Threads for what would keep a shard ([`Context::work`](crate::actor::Context::work)); 0 is one a CPU that the shards
     /// leave, as far as CPUs are granted (`--pool`).
     pub pool_threads: u32,
@@ -104,7 +110,10 @@ impl Default for Config {
             tasks_max: 65_536,
             outside_slots: 4096,
             asks_max: 65_536,
+            probes_max: 1024,
             watches_max: 65_536,
+            names_max: 16_384,
+            memberships_max: 65_536,
             pool_threads: 0,
             pool_slots: 1024,
             rules: Rules::default(),
@@ -137,7 +146,10 @@ impl Config {
             timers_max: self.timers_max,
             tasks_max: self.tasks_max,
             asks_max: self.asks_max,
+            probes_max: self.probes_max,
             watches_max: self.watches_max,
+            names_max: self.names_max,
+            memberships_max: self.memberships_max,
         }
     }
 
@@ -186,6 +198,9 @@ impl Config {
             mail_bytes: shards * u64::from(self.mail_slots) * ENVELOPE_BYTES,
             ask_bytes: shards * u64::from(self.asks_max) * ASK_BYTES,
             watch_bytes: shards * u64::from(self.watches_max) * WATCH_BYTES,
+            fact_bytes: shards
+                * (u64::from(self.names_max) * (NAME_BYTES + shards * NAME_COPY_BYTES)
+                    + u64::from(self.memberships_max) * (MEMBERSHIP_BYTES + shards * MEMBER_COPY_BYTES)),
             connections: self.connections_max.into(),
             pool_threads: self.pool_threads,
             pool_slots: self.pool_slots,
@@ -264,6 +279,7 @@ pub(crate) struct Sum {
     mail_bytes: u64,
     ask_bytes: u64,
     watch_bytes: u64,
+    fact_bytes: u64,
     connections: u64,
     pool_threads: u32,
     pool_slots: u32,
@@ -275,7 +291,7 @@ impl fmt::Display for Sum {
         write!(
             f,
             "{} shards, at most {} connections; at most {} MiB received, {} MiB to be sent, {} MiB of lanes, {} MiB of mail, \
-             {} MiB of questions, {} MiB of watches; {} threads for jobs, {} of which may wait",
+             {} MiB of questions, {} MiB of watches, {} MiB of names and groups; {} threads for jobs, {} of which may wait",
             self.shards,
             self.connections,
             mib(self.receive_bytes),
@@ -284,6 +300,7 @@ impl fmt::Display for Sum {
             mib(self.mail_bytes),
             mib(self.ask_bytes),
             mib(self.watch_bytes),
+            mib(self.fact_bytes),
             self.pool_threads,
             self.pool_slots
         )
@@ -305,6 +322,14 @@ const ENVELOPE_BYTES: u64 = 144;
 const ASK_BYTES: u64 = 64 + ENVELOPE_BYTES;
 /// A watch on both sides: entries in three tables, and an errand under way.
 const WATCH_BYTES: u64 = 256;
+/// A name, which all copies share, with its entries at home and with its holder.
+const NAME_BYTES: u64 = NAME_BYTES_MAX as u64 + 16 + 256;
+/// An entry in a shard's copy, and an errand under way.
+const NAME_COPY_BYTES: u64 = 96 + ENVELOPE_BYTES;
+/// That an actor is in a group: the group's name, and two entries.
+const MEMBERSHIP_BYTES: u64 = NAME_BYTES_MAX as u64 + 16 + 192;
+/// A member in a shard's copy, and an errand under way.
+const MEMBER_COPY_BYTES: u64 = 16 + ENVELOPE_BYTES;
 const _: () = assert!(size_of::<crate::actor::envelope::Envelope>() <= ENVELOPE_BYTES as usize - 16);
 /// What an idle connection takes, its session's own state not counted: 224 bytes.
 const CONNECTION_BYTES: usize = SLOT_BYTES // a slot (48) and a place in the timer wheel (16)

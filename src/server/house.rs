@@ -31,6 +31,8 @@ pub(crate) struct House<S> {
     arrivals: Vec<Arrival<S>>,
     /// How many of those in `Shared` are ours.
     counted: u32,
+    /// Its first turn has begun.
+    begun: bool,
     door: Door,
     goodbye: Goodbye,
 }
@@ -58,17 +60,36 @@ struct Goodbye {
     told: u32,
     begun_at: Option<Time>,
     cut: bool,
+    to_services: ToServices,
     drained: bool,
+}
+
+/// How far it has come with the services, who go last. One step a turn, so that what was sent before a step is in its
+/// lane at the next.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum ToServices {
+    /// Others are here.
+    #[default]
+    NotYet,
+    /// Nobody else is here.
+    Alone,
+    /// The other shards know that.
+    Said,
+    /// Nobody else is anywhere.
+    AllAlone,
+    /// They were told to go.
+    Told,
 }
 
 impl<S: Send + 'static> House<S> {
     pub(crate) fn new(
-        local: Local,
+        mut local: Local,
         shared: Arc<Shared>,
         routes: Routes,
         config: &super::Config,
         seed: u64,
     ) -> Self {
+        local.make_services();
         Self {
             local,
             shared,
@@ -79,6 +100,7 @@ impl<S: Send + 'static> House<S> {
             rng: fastrand::Rng::with_seed(seed),
             arrivals: Vec::new(),
             counted: 0,
+            begun: false,
             door: Door::default(),
             goodbye: Goodbye::default(),
         }
@@ -178,11 +200,49 @@ impl<S: Send + 'static> House<S> {
         let end = self.local.slots().end;
         let until = self.goodbye.told.saturating_add(GOODBYES_PER_TURN).min(end);
         for slot in self.goodbye.told..until {
-            self.local.shut_down(slot, late);
+            if !self.local.is_service(slot) {
+                self.local.shut_down(slot, late);
+            }
         }
         self.goodbye.told = until;
         if until < end || !self.arrivals.is_empty() {
             return;
+        }
+        if !self.local.only_services() {
+            if self.local.connections() == 0 {
+                self.goodbye.told = 0; // actors that were started meanwhile
+            }
+            return;
+        }
+        if self.local.service_slots().is_empty() || self.may_dismiss_services(late) {
+            self.dismiss_services(late);
+        }
+    }
+
+    /// Whether nobody is left on any shard who could want something of its services, nor anything on its way to them.
+    fn may_dismiss_services(&mut self, late: bool) -> bool {
+        let quiet = !self.local.is_busy() && !self.local.mesh.has_mail();
+        let stage = &mut self.goodbye.to_services;
+        match *stage {
+            ToServices::NotYet => *stage = ToServices::Alone,
+            ToServices::Alone => {
+                self.shared.say_emptied();
+                *stage = ToServices::Said;
+            }
+            ToServices::Said if self.shared.all_emptied() => *stage = ToServices::AllAlone,
+            ToServices::Said => {}
+            ToServices::AllAlone if quiet || late => *stage = ToServices::Told,
+            ToServices::AllAlone | ToServices::Told => {}
+        }
+        *stage == ToServices::Told
+    }
+
+    /// Says goodbye to the services, the last first.
+    fn dismiss_services(&mut self, late: bool) {
+        for slot in self.local.service_slots().rev() {
+            if self.local.is_service(slot) {
+                self.local.run(slot, |cell, local, me| cell.shut_down(local, me, late));
+            }
         }
         if self.local.actors() == 0 {
             // A job that has begun is waited for, by all shards: it may keep memory of any.
@@ -190,8 +250,6 @@ impl<S: Send + 'static> House<S> {
                 self.goodbye.drained = true;
                 self.shared.say_drained();
             }
-        } else if self.local.connections() == 0 {
-            self.goodbye.told = 0; // actors that were started meanwhile
         }
     }
 
@@ -220,6 +278,9 @@ impl<S: Send + 'static> House<S> {
 impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     fn begin(&mut self, now: Time) {
         self.local.begin(now);
+        if !std::mem::replace(&mut self.begun, true) {
+            self.local.start_services();
+        }
     }
 
     fn lanes(&mut self, max: usize) {
@@ -282,6 +343,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             self.counted = here;
             self.shared.remove_connections(self.me(), gone);
         }
+        self.local.show_load();
         metrics::publish(&self.local.counters, &self.public().figures);
         let rings = self.rules.planted != Some(Planted::NotRung);
         self.local.mesh.publish(|shard| {
@@ -298,15 +360,17 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     fn is_busy(&mut self) -> bool {
         let leaving = self.shared.phase() != Phase::Running
             && !self.goodbye.drained
-            && self.goodbye.told < self.local.slots().end;
+            && (self.goodbye.told < self.local.slots().end
+                || matches!(self.goodbye.to_services, ToServices::Alone | ToServices::AllAlone));
         self.local.is_busy() || !self.arrivals.is_empty() || !self.local.requests.is_empty() || leaving
     }
 
     fn next_timer(&self) -> Option<Time> {
-        let Goodbye { begun_at, cut, drained, .. } = self.goodbye;
+        let Goodbye { begun_at, cut, drained, to_services, .. } = self.goodbye;
         let cut_at = begun_at.filter(|_| !cut && !drained).map(|begun_at| begun_at + self.drain_timeout);
         // The others do not say when they have ended too, and jobs do not say it to all.
-        let waits = drained || begun_at.is_some() && self.local.actors() == 0;
+        let waits =
+            drained || to_services == ToServices::Said || begun_at.is_some() && self.local.actors() == 0;
         let others_at = waits.then(|| self.local.now() + OTHERS_PAUSE);
         [self.local.next_timer(), self.door.again_at, cut_at, others_at].into_iter().flatten().min()
     }

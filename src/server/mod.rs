@@ -3,7 +3,7 @@
 //! - [`Server`]: what people write; [`Running`]: a server that runs
 //! - [`Config`]: every limit, in one place
 //! - [`Stats`]: what it has done so far
-//! - `route`: which path gets which session
+//! - `route`: which path gets which session; [`Through`]: what stands before it
 //! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
 //! - `pool`: threads for what would keep a shard
 //! - `shared`: what shards see of each other besides lanes
@@ -20,23 +20,27 @@ pub(crate) mod metrics;
 mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
+mod through;
 
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
+pub(crate) use through::Open;
+pub use through::{Hosts, Layer, Layered, Layers, Through};
 
-use crate::actor::Outside;
 use crate::actor::envelope::Envelope;
 use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
+use crate::actor::service::Services;
+use crate::actor::{Actor, Outside};
 use crate::buf::{Pages, Pool};
-use crate::connection::{Session, Ticket, Upgrade};
+use crate::connection::{Middleware, Session, Ticket, Upgrade};
 use crate::shard::uring::driver::UringConfig;
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
 use crate::shard::uring::{Peers, UringDriver, Waker};
-use crate::shard::{Mesh, Shard, ShardId};
+use crate::shard::{Mesh, Shard, ShardId, Stopwatch};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
 use crate::wire::http::Refusal;
@@ -71,18 +75,49 @@ pub struct Server {
     address: String,
     config: Config,
     routes: Routes,
+    services: Services,
 }
 
 impl Server {
     /// A server that will listen on `address`: `:9001` for all addresses, or `host:port`. Port 0 is any free one.
     pub fn bind(address: impl Into<String>) -> Self {
-        Self { address: address.into(), config: Config::default(), routes: Routes::default() }
+        Self {
+            address: address.into(),
+            config: Config::default(),
+            routes: Routes::default(),
+            services: Services::default(),
+        }
     }
 
     /// With this configuration.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
+    }
+
+    /// Puts middleware before the route that is added next, and before that only: `make` makes it for each client, or
+    /// refuses. Of several, the first is the outermost: nearest to the client. See [`Middleware`].
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    ///
+    /// # struct Echo;
+    /// # impl Session for Echo {
+    /// #     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+    /// #         Ok(cx.client().send(message)?)
+    /// #     }
+    /// # }
+    /// let from_here = |upgrade: &Upgrade| if upgrade.peer().ip().is_loopback() { Ok(()) } else { Err(Refusal::new(403)) };
+    /// let server = Server::bind(":9001")
+    ///     .with(Logging::of).with(from_here).at("/admin", |_: &Upgrade| Ok(Echo))
+    ///     .at("/", |_: &Upgrade| Ok(Echo)); // for everybody, and not logged
+    /// ```
+    pub fn with<F, M>(self, make: F) -> Through<Self, Layer<F, M>>
+    where
+        F: Fn(&Upgrade<'_>) -> Result<M, Refusal> + Send + Sync + 'static,
+        M: Middleware,
+    {
+        Through::new(self, make)
     }
 
     /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
@@ -102,7 +137,7 @@ impl Server {
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add(path, subprotocols, make);
+        self.routes.add(path, subprotocols, Open, make);
         self
     }
 
@@ -112,7 +147,19 @@ impl Server {
         F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add_later(path, ask);
+        self.routes.add_later(path, Open, ask);
+        self
+    }
+
+    /// Every shard has an actor that `make` makes for it, reached by [`Context::service`](crate::actor::Context::service)
+    /// there and by [`service_on`](crate::actor::Context::service_on) from everywhere. It is made before the server
+    /// serves: if `make` panics, the server does not start. Services start in the order in which they are given, before
+    /// any other actor and any connection of their shard; they stop in the opposite order, when nobody else is left on
+    /// any shard.
+    ///
+    /// A service that stops by itself, or panics, is gone: its address finds nobody.
+    pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
+        self.services.add(make);
         self
     }
 
@@ -156,8 +203,9 @@ impl Server {
     /// # Errors
     /// The server cannot start. Nothing is left behind.
     pub fn start(self) -> Result<Running, Error> {
-        let Self { address, mut config, routes } = self;
+        let Self { address, mut config, routes, services } = self;
         config.check().map_err(Error::Config)?;
+        services.check(config.actors_max).map_err(Error::Config)?;
         if routes.is_empty() {
             return Err(Error::Config("no path leads anywhere: add one with `at`".into()));
         }
@@ -179,10 +227,11 @@ impl Server {
         let wakers =
             (0..shards).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>().map_err(Error::Shard)?;
         let shared = Shared::new(shards, Jobs::new(config.pool_slots));
-        let outside = Outside::new(wakers.iter().map(|waker| {
+        let calls = wakers.iter().map(|waker| {
             let waker = waker.clone();
             Calls::new(config.outside_slots, move || waker.wake())
-        }));
+        });
+        let outside = Outside::new(calls, services);
         let building = Building {
             peers: Peers::new(wakers.clone()),
             outside: outside.clone(),
@@ -352,7 +401,9 @@ impl Building {
     ) {
         let me = mesh.me();
         let shared = self.shared.clone();
-        let mut shard = match self.build(mesh, listener) {
+        // Services are made there, by code that is not ours.
+        let built = catch_unwind(AssertUnwindSafe(|| self.build(mesh, listener)));
+        let mut shard = match built.unwrap_or_else(|panic| Err(said_by(&*panic))) {
             Ok(shard) => shard,
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -410,10 +461,17 @@ impl Building {
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;
         let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
-        let local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
+        let mut local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
+        local.set_stopwatch(Stopwatch::from(epoch));
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
     }
+}
+
+fn said_by(panic: &(dyn std::any::Any + Send)) -> std::io::Error {
+    let what = panic.downcast_ref::<&str>().copied();
+    let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    std::io::Error::other(format!("a panic while its services were made: {what}"))
 }
 
 fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {

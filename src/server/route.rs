@@ -1,5 +1,6 @@
 //! Which path gets which session.
 
+use super::through::Entrance;
 use crate::actor::ActorId;
 use crate::actor::cell::Cell;
 use crate::actor::outside::Calls;
@@ -24,57 +25,68 @@ trait Route: Send + Sync {
     fn decide(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Decision, Refusal>;
 }
 
-struct To<F, S> {
+struct To<E, F, S> {
+    /// What stands before it.
+    entrance: E,
     make: F,
     session: PhantomData<fn() -> S>,
 }
 
-impl<F, S> Route for To<F, S>
+impl<E, F, S> Route for To<E, F, S>
 where
+    E: Entrance,
     F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync,
     S: Session,
 {
     fn decide(&self, upgrade: &Upgrade<'_>, _: &Calls, _: ActorId) -> Result<Decision, Refusal> {
+        let around = self.entrance.enter(upgrade)?;
         let session = (self.make)(upgrade)?;
-        Ok(Decision::Now(Box::new(move |link| Box::new(Connection::new(session, link)) as Box<dyn Cell>)))
+        Ok(Decision::Now(Box::new(move |link| {
+            Box::new(Connection::new(session, link, around)) as Box<dyn Cell>
+        })))
     }
 }
 
 /// As [`To`], for those who decide on another thread.
-struct Later<F, S> {
+struct Later<E, F, S> {
+    entrance: E,
     ask: F,
     session: PhantomData<fn() -> S>,
 }
 
-impl<F, S> Route for Later<F, S>
+impl<E, F, S> Route for Later<E, F, S>
 where
+    E: Entrance,
     F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync,
     S: Session,
 {
     fn decide(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Decision, Refusal> {
-        let (ticket, verdict) = Ticket::new(calls.clone(), to);
+        let around = self.entrance.enter(upgrade)?;
+        let (ticket, verdict) = Ticket::new::<E::Around>(calls.clone(), to);
         (self.ask)(upgrade, ticket);
-        Ok(Decision::Later(verdict))
+        Ok(Decision::Later(verdict, Box::new(around)))
     }
 }
 
 impl Routes {
     /// Adds a path. The first that fits is taken.
-    pub(crate) fn add<F, S>(&mut self, path: &str, subprotocols: &[&str], make: F)
+    pub(crate) fn add<E, F, S>(&mut self, path: &str, subprotocols: &[&str], entrance: E, make: F)
     where
+        E: Entrance,
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
         S: Session,
     {
-        self.push(path, subprotocols, Box::new(To { make, session: PhantomData }));
+        self.push(path, subprotocols, Box::new(To { entrance, make, session: PhantomData }));
     }
 
     /// Adds a path whose requests are decided later.
-    pub(crate) fn add_later<F, S>(&mut self, path: &str, ask: F)
+    pub(crate) fn add_later<E, F, S>(&mut self, path: &str, entrance: E, ask: F)
     where
+        E: Entrance,
         F: Fn(&Upgrade<'_>, Ticket<S>) + Send + Sync + 'static,
         S: Session,
     {
-        self.push(path, &[], Box::new(Later { ask, session: PhantomData }));
+        self.push(path, &[], Box::new(Later { entrance, ask, session: PhantomData }));
     }
 
     fn push(&mut self, path: &str, subprotocols: &[&str], route: Box<dyn Route>) {

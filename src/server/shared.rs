@@ -14,6 +14,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: Jobs,
     /// A [`Phase`].
     phase: AtomicU32,
+    /// How many shards have nobody left but services.
+    emptied: AtomicU32,
     /// How many shards have nothing left.
     drained: AtomicU32,
     /// How many have dropped what messages on their way still kept.
@@ -52,6 +54,7 @@ impl Shared {
             jobs,
             shards: (0..shards).map(|_| Public::default()).collect(),
             phase: AtomicU32::new(Phase::Running as u32),
+            emptied: AtomicU32::new(0),
             drained: AtomicU32::new(0),
             forgotten: AtomicU32::new(0),
         })
@@ -98,6 +101,16 @@ impl Shared {
     pub(crate) fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u32, Ordering::AcqRel);
         self.jobs.close();
+    }
+
+    /// This shard has nobody left but services.
+    pub(crate) fn say_emptied(&self) {
+        self.emptied.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// No shard has anybody left but services.
+    pub(crate) fn all_emptied(&self) -> bool {
+        self.emptied.load(Ordering::Acquire) as usize >= self.shards.len()
     }
 
     /// This shard has nothing left. Once all have said so, nobody can send to anybody any more.

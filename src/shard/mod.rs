@@ -26,6 +26,7 @@ pub mod wheel;
 pub use driver::{Completion, Driver, Reader, Reading, Sent, Slot, SocketEvent, SocketId};
 pub use mesh::Mesh;
 pub use outgoing::Outgoing;
+pub(crate) use time::Stopwatch;
 pub use time::Time;
 pub use wheel::Wheel;
 

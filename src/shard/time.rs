@@ -4,7 +4,7 @@
 //! same answer, and a simulator can make it up.
 
 use std::ops::Add;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Nanoseconds since the world began: the start of the process, or of a simulation.
 ///
@@ -48,5 +48,21 @@ impl Add<Duration> for Time {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A clock that goes on during a turn, for what is measured and decides nothing. In the simulator it stands still, and
+/// nothing is measured.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stopwatch(Option<Instant>);
+
+impl Stopwatch {
+    /// One that began at `epoch`.
+    pub(crate) fn from(epoch: Instant) -> Self {
+        Self(Some(epoch))
+    }
+
+    pub(crate) fn read(self) -> Option<Time> {
+        self.0.map(|epoch| Time::ZERO + epoch.elapsed())
     }
 }

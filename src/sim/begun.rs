@@ -10,6 +10,7 @@ use crate::actor::Outside;
 use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
+use crate::actor::service::Services;
 use crate::buf::Pool;
 use crate::server::Config;
 use crate::server::house::House;
@@ -48,25 +49,27 @@ impl Begun {
         rng: &mut fastrand::Rng,
         shards: u16,
         config: &Config,
-        routes: &Routes,
+        (routes, services): (&Routes, &Services),
         faults: &Faults,
         scripts: Vec<Client>,
     ) -> Self {
         let mut config = config.clone();
         config.fit(u64::MAX);
         let config = &config;
+        services.check(config.actors_max).unwrap_or_else(|what| panic!("{what}"));
         let wires = Wires::new(Net::new(rng.fork(), shards, faults.clone()));
         let shared = Shared::new(shards, Jobs::new(config.pool_slots));
         let incremental = rng.bool();
         let pace = Pace { sleep_max: NEVER, ..config.pace() };
-        let outside = Outside::new((0..shards).map(|me| {
+        let calls = (0..shards).map(|me| {
             let (bell, sayings) = (wires.clone(), wires.clone());
             Calls::delayed(
                 config.outside_slots,
                 move || bell.get().bells[usize::from(me)] = true,
                 move || sayings.get().say(ShardId(me)),
             )
-        }));
+        });
+        let outside = Outside::new(calls, services.clone());
         let build = |mesh: Mesh<_>| {
             let me = mesh.me();
             let pool = Pool::new(&config.pool(incremental)).expect("a small pool can be had");

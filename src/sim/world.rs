@@ -4,13 +4,14 @@ use super::begun::Begun;
 use super::client::{Client, Heard, Report};
 use super::fault::{Fault, Faults};
 use super::living::Living;
-use crate::actor::Outside;
-use crate::connection::{Session, Upgrade};
+use crate::actor::service::Services;
+use crate::actor::{Actor, Outside};
+use crate::connection::{Middleware, Session, Upgrade};
 use crate::server::house::House;
 use crate::server::route::Routes;
 use crate::server::shared::Phase;
-use crate::server::{Config, Stats, metrics};
-use crate::shard::{Shard, Time};
+use crate::server::{Config, Hosts, Layer, Open, Stats, Through, metrics};
+use crate::shard::{Shard, ShardId, Time};
 use crate::wire::http::Refusal;
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ pub struct World {
     shards_count: u16,
     config: Config,
     routes: Routes,
+    services: Services,
     faults: Faults,
     /// Clients that are made up when the world begins.
     crowd: usize,
@@ -62,6 +64,7 @@ impl World {
             shards_count: 1,
             config: small_config(),
             routes: Routes::default(),
+            services: Services::default(),
             faults: Faults::none(),
             crowd: 0,
             scripts: Vec::new(),
@@ -95,8 +98,24 @@ impl World {
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
         S: Session,
     {
-        self.routes.add(path, &[], make);
+        self.routes.add(path, &[], Open, make);
         self
+    }
+
+    /// Every shard has an actor that `make` makes, as with [`Server::service`](crate::Server::service).
+    #[must_use]
+    pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
+        self.services.add(make);
+        self
+    }
+
+    /// Puts middleware before the route that is added next, as with [`Server::with`](crate::Server::with).
+    pub fn with<F, M>(self, make: F) -> Through<Self, Layer<F, M>>
+    where
+        F: Fn(&Upgrade<'_>) -> Result<M, Refusal> + Send + Sync + 'static,
+        M: Middleware,
+    {
+        Through::new(self, make)
     }
 
     /// With so many clients that say all kinds of things to `/` and expect to hear them again; some are as rude as
@@ -263,6 +282,7 @@ impl World {
             let (local, me) = (&tenants.local, tenants.local.mesh.me());
             assert_eq!((local.actors(), local.tasks()), (0, 0), "actors or futures are left on {me}");
             assert_eq!((local.watches(), local.children()), (0, 0), "watches or children are left on {me}");
+            assert_eq!(local.ties(), 0, "names or memberships are left on {me}");
             houses.push(tenants);
         }
         houses.iter_mut().for_each(House::forget);
@@ -279,13 +299,20 @@ impl World {
     }
 
     pub(super) fn begin(&mut self) -> &mut Begun {
-        let Self { begun, rng, shards_count, config, routes, faults, crowd, scripts, .. } = self;
+        let Self { begun, rng, shards_count, config, routes, services, faults, crowd, scripts, .. } = self;
         begun.get_or_insert_with(|| {
             for _ in 0..*crowd {
                 scripts.push(Client::some(rng, faults));
             }
-            Begun::new(rng, *shards_count, config, routes, faults, std::mem::take(scripts))
+            Begun::new(rng, *shards_count, config, (routes, services), faults, std::mem::take(scripts))
         })
+    }
+}
+
+impl Hosts for World {
+    #[expect(private_interfaces, reason = "for this crate's own")]
+    fn routes(&mut self) -> &mut Routes {
+        &mut self.routes
     }
 }
 

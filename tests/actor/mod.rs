@@ -5,8 +5,12 @@ mod every;
 mod life;
 mod log;
 mod mailbox;
+mod place;
 mod send;
+mod service;
+mod stats;
 mod supervision;
+pub(crate) mod trail;
 mod watch;
 mod work;
 

@@ -32,10 +32,12 @@ impl Handler<Panic> for Player {
     }
 }
 
+type Begin = Box<dyn FnMut(&mut Context<Watcher>)>;
+
 /// Watches, and notes what it hears.
 struct Watcher {
     book: Book,
-    begin: Box<dyn FnMut(&mut Context<Watcher>)>,
+    begin: Begin,
 }
 
 impl Watcher {

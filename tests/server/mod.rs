@@ -5,10 +5,12 @@
 //! - `attacks`, `slow`: what it does to those who abuse it, with memory measured
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
+//! - `middleware`: what stands before a route; `stats`: what the shards tell
 //! - `examples`: each does what it says
 //! - `supervision`: crashes, restarts, ends that another shard hears of
 //! - `work`: jobs and the threads that do them
 //! - `park`, `asks`: messages and questions for a shard that sleeps
+//! - `services`, `place`, `names`: who is on every shard, who is started on another, and who is found from there
 
 mod asks;
 mod attacks;
@@ -19,11 +21,16 @@ mod examples;
 mod harness;
 mod http;
 mod later;
+mod middleware;
+mod names;
 mod park;
+mod place;
+mod services;
 mod shutdown;
 mod slow;
 mod stall;
 mod start;
+mod stats;
 mod supervision;
 mod time;
 mod work;

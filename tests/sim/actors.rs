@@ -1,6 +1,7 @@
 //! Messages between actors: in order from one to another within a priority, and each handled, refused to its sender, or returned to it:
 //! one of these, once.
 
+use crate::actor::trail::Recorder;
 use corewire::actor::{Actor, ActorId, Handler, Priority, Returned, SendError};
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Fault, Faults};
@@ -133,8 +134,20 @@ impl Session for Host {
 
 #[test]
 fn every_message_is_handled_in_order_or_refused_or_returned_once() {
+    check_messages(super::seeds(300), 100);
+}
+
+#[test]
+fn a_message_that_has_a_span_is_handled_or_refused_or_returned_as_any_other() {
+    let recorder = Recorder::default();
+    recorder.listen(|| check_messages(super::seeds(24), 10));
+    assert!(recorder.spans() > 1000, "{} messages had a span", recorder.spans());
+}
+
+/// In these worlds; each fate must have come to more than so many.
+fn check_messages(seeds: std::ops::Range<u64>, each_min: usize) {
     let ways = Mutex::new([0; 3]);
-    sim::check(super::seeds(300), |world| {
+    sim::check(seeds, |world| {
         let seed = world.seed();
         let book = Shared::default();
         let hosts = book.clone();
@@ -165,7 +178,7 @@ fn every_message_is_handled_in_order_or_refused_or_returned_once() {
     });
     let ways = ways.into_inner().unwrap();
     assert!(
-        ways.iter().all(|&seen| seen > 100),
+        ways.iter().all(|&seen| seen > each_min),
         "too few were handled, refused and returned to tell: {ways:?}"
     );
 }

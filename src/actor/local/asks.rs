@@ -22,8 +22,14 @@ impl Local {
         priority: Priority,
         from: ActorId,
         within: Duration,
-        callback: Callback,
+        mut callback: Callback,
     ) -> Result<(), SendError<M>> {
+        if self.traces {
+            // What is done with the answer belongs to whatever the question did.
+            let (span, inner) = (tracing::Span::current(), callback);
+            callback =
+                Box::new(move |cell, answer, local, me| span.in_scope(|| inner(cell, answer, local, me)));
+        }
         if self.asks.is_full() {
             self.discard(callback);
             return Err(SendError::Full(message));
@@ -38,6 +44,16 @@ impl Local {
             }
         }
         sent
+    }
+
+    /// Keeps what is to be done with an answer that is sure to come, from a shard and not from an actor: it has no
+    /// deadline. None: too much is asked already.
+    pub(crate) fn keep_callback(&mut self, who: ActorId, callback: Callback) -> Option<Asker> {
+        if self.asks.is_full() {
+            self.discard(callback);
+            return None;
+        }
+        Some(Asker { who, ask: self.asks.insert(Pending { asker: who, callback }, None) })
     }
 
     /// Hands somebody else's question on: the answer goes to who asked.

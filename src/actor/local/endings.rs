@@ -33,6 +33,8 @@ impl Local {
     pub(super) fn ended(&mut self, id: ActorId, reason: &Reason) {
         self.end_watches(id, reason);
         self.leave_family(id);
+        self.end_names(id);
+        self.end_groups(id);
     }
 
     /// Does what is due to one notice.

@@ -144,6 +144,21 @@ impl Family {
 }
 
 impl Local {
+    /// How many have an ancestor that is one of those.
+    pub(super) fn children_of(&self, is_one: impl Fn(ActorId) -> bool) -> usize {
+        let is_below = |slot: &u32| {
+            let mut next = self.families.children.get(slot).map(|child| child.parent);
+            while let Some(ancestor) = next {
+                if is_one(ancestor) {
+                    return true;
+                }
+                next = self.families.children.get(&ancestor.slot).map(|child| child.parent);
+            }
+            false
+        };
+        self.families.children.keys().filter(|slot| is_below(slot)).count()
+    }
+
     /// Whether `id` will be made anew if it ends like this, as far as can be said before.
     pub(crate) fn would_return(&self, id: ActorId, reason: &Reason) -> bool {
         let Some(child) = self.families.child(id) else { return false };

@@ -7,6 +7,7 @@ use crate::actor::cell::Cell;
 use crate::actor::envelope::Envelope;
 use crate::actor::mailbox::MailId;
 use crate::actor::reply::Asker;
+use crate::actor::trail::look_inside;
 use crate::actor::{Overflow, Priority};
 use std::any::TypeId;
 
@@ -150,6 +151,11 @@ impl Local {
         self.mail.open(letter)
     }
 
+    /// Lays an envelope into no mailbox, to be opened at once.
+    pub(crate) fn lay(&mut self, envelope: Envelope) -> MailId {
+        self.mail.lay(|| envelope)
+    }
+
     /// Nobody will handle it, and its sender is not told unless it waits for an answer.
     fn drop_mail(&mut self, envelope: Envelope) {
         self.counters.dropped += 1;
@@ -157,6 +163,11 @@ impl Local {
             self.answer(asker, Err(AskError::Dropped));
         }
         self.discard(envelope);
+    }
+
+    /// How many messages wait for the actor in a slot.
+    pub(super) fn waiting_for(&self, slot: u32) -> u32 {
+        self.slots[slot as usize].mailbox.len()
     }
 
     /// What still waits is for nobody. Its senders are told; futures are dropped.
@@ -172,7 +183,10 @@ impl Local {
 
     /// The number of a cell's kind.
     pub(super) fn kind_of(&mut self, cell: &dyn Cell) -> u16 {
-        let kind = cell.kind();
+        self.number_of(cell.kind())
+    }
+
+    pub(super) fn number_of(&mut self, kind: ActorKind) -> u16 {
         let is_it = |known: &Known| std::ptr::eq(known.kind.name, kind.name) && known.kind == kind;
         let index = self.kinds.iter().position(is_it).unwrap_or_else(|| {
             let slots = match kind.overflow {
@@ -190,5 +204,10 @@ impl Local {
 fn latest(envelope: &Envelope) -> Option<Latest> {
     let (delivery, priority) = envelope.delivery()?;
     let key = (delivery.key)(&envelope.parcel)?;
-    Some(Latest { slot: envelope.to.slot, priority, message: envelope.parcel.message_type(), key })
+    Some(Latest {
+        slot: envelope.to.slot,
+        priority,
+        message: look_inside(&envelope.parcel).message_type(),
+        key,
+    })
 }

@@ -4,11 +4,13 @@ use super::Local;
 use super::tasks::Held;
 use crate::actor::address::{ActorId, Refused, SendError};
 use crate::actor::ask::AskError;
-use crate::actor::cell::Next;
-use crate::actor::envelope::{Envelope, Returned, What};
+use crate::actor::cell::{Cell, Next};
+use crate::actor::envelope::{Delivery, Envelope, Returned, What};
 use crate::actor::handle::Outside;
+use crate::actor::mailbox::MailId;
 use crate::actor::outside::{Calls, Word};
 use crate::actor::reply::Asker;
+use crate::actor::trail::uncarried;
 use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::ring::spsc::PushError;
@@ -35,20 +37,49 @@ impl Local {
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
+        if self.traces {
+            return self.post_carried(to, what, message, from);
+        }
         if to.shard == self.me && self.has_place(to) {
             self.put_with(to, what.priority(), || Envelope { to, from, what, parcel: Parcel::new(message) });
             return Ok(());
         }
-        let unpack = |envelope: Envelope| envelope.parcel.downcast().expect("it was packed a moment ago");
         let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
-        if to.shard == self.me {
+        self.put_out(envelope, |parcel| parcel)
+    }
+
+    /// The same with a span. Apart, so that without one an envelope is written where it stays and not moved.
+    #[cold]
+    #[inline(never)]
+    fn post_carried<M: Sendable>(
+        &mut self,
+        to: ActorId,
+        what: What,
+        message: M,
+        from: Option<ActorId>,
+    ) -> Result<(), SendError<M>> {
+        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
+        self.put_out(envelope.carried(), uncarried)
+    }
+
+    /// Puts an envelope with an `M` into a mailbox or a lane. If it is refused, what `uncover` makes of it is the `M`.
+    #[inline(always)]
+    fn put_out<M: Sendable>(
+        &mut self,
+        envelope: Envelope,
+        uncover: impl Fn(Parcel) -> Parcel,
+    ) -> Result<(), SendError<M>> {
+        let unpack =
+            |envelope: Envelope| uncover(envelope.parcel).downcast().expect("it was packed a moment ago");
+        let to = envelope.to.shard;
+        if to == self.me {
             return match self.deposit(envelope) {
                 None => Ok(()),
                 Some((Refused::Full, envelope)) => Err(SendError::Full(unpack(envelope))),
                 Some((Refused::Gone, envelope)) => Err(SendError::Gone(unpack(envelope))),
             };
         }
-        self.mesh.send(to.shard, envelope).map_err(|error| match error {
+        self.mesh.send(to, envelope).map_err(|error| match error {
             PushError::Full(envelope) => SendError::Full(unpack(envelope)),
             PushError::Closed(envelope) => SendError::Gone(unpack(envelope)),
         })
@@ -175,7 +206,12 @@ impl Local {
                     let envelope = local.mail.unlinked(letter);
                     let (delivery, _) = envelope.delivery().expect("only what is delivered is in a mailbox");
                     owed = envelope.asker().filter(|_| !delivery.passes_duty);
-                    match (delivery.deliver)(cell, letter, local, me) {
+                    let next = if local.is_sample_due() {
+                        local.deliver_timed(delivery, cell, letter, me)
+                    } else {
+                        (delivery.deliver)(cell, letter, local, me)
+                    };
+                    match next {
                         Next::Stay => {}
                         next => return next,
                     }
@@ -197,6 +233,26 @@ impl Local {
                 self.ready.push_back(slot);
             }
         }
+    }
+
+    /// Has a message handled, and looks at the clock before and after.
+    #[cold]
+    #[inline(never)]
+    fn deliver_timed(
+        &mut self,
+        delivery: &'static Delivery,
+        cell: &mut dyn Cell,
+        letter: MailId,
+        me: ActorId,
+    ) -> Next {
+        let (actor, message) = self.mail.unlinked(letter).names();
+        let depth = self.waiting_for(me.slot) + 1;
+        let began = self.begin_sample();
+        let next = (delivery.deliver)(cell, letter, self, me);
+        if let Some(began) = began {
+            self.end_sample(began, actor, message, depth);
+        }
+        next
     }
 
     /// Whether something waits in a mailbox, to be sent or to fire, or somebody waits for what became of a send: a send that
@@ -278,6 +334,7 @@ impl Local {
         }
         self.forget_asks();
         self.forget_errands();
+        self.forget_probes();
         for parcel in std::mem::take(&mut self.shard_mail) {
             self.discard(parcel);
         }

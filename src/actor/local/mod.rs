@@ -8,20 +8,31 @@
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
 //! - `families`: who has started whom, and what follows when one fails; `restarts`: ending families, and making anew
+//! - `facts`: what all shards know; `names` and `groups`: who has which, and who is in which
+//! - `places`: who is full
+//! - `services`: who is there before everybody else
 //! - `tasks`: futures of actors; `work`: their jobs
 //! - `timers`: what is due; `every`: again and again
+//! - `probes`: what is told to those who look; `tallies`: what users count
 //! - `sockets`: what actors have to send to their sockets
 
 mod asks;
 mod endings;
 mod errands;
 mod every;
+mod facts;
 mod families;
+mod groups;
 mod mail;
 mod messages;
+mod names;
+mod places;
+mod probes;
 mod restarts;
+mod services;
 mod slots;
 mod sockets;
+mod tallies;
 mod tasks;
 mod timers;
 mod watches;
@@ -36,6 +47,7 @@ use super::mailbox::{MailId, MailStore};
 use super::outside::{Calls, Heard};
 use super::pending::Asks;
 use super::stall::Heartbeat;
+use super::trail;
 use crate::buf::Pool;
 use crate::ring::parcel::Parcel;
 use crate::shard::wheel::{ALARM_BYTES, Wheel};
@@ -44,9 +56,14 @@ use crate::sync::Arc;
 pub(crate) use asks::outsider;
 use endings::Notice;
 use errands::Errand;
+use facts::Facts;
 use families::Families;
+use groups::Groups;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
+use names::Names;
+use probes::Probes;
+use services::ToStart;
 use slots::Slot;
 use std::collections::{HashMap, VecDeque};
 use tasks::Tasks;
@@ -68,8 +85,14 @@ pub(crate) struct Bounds {
     pub(crate) tasks_max: u32,
     /// Questions that wait for an answer.
     pub(crate) asks_max: u32,
+    /// Probes that actors have registered.
+    pub(crate) probes_max: u32,
     /// Watches and links that actors have made.
     pub(crate) watches_max: u32,
+    /// Names that it decides about.
+    pub(crate) names_max: u32,
+    /// Groups that its actors are in, each counted.
+    pub(crate) memberships_max: u32,
 }
 
 /// What happened on a shard, in plain cells. Read by message or at the end.
@@ -112,6 +135,8 @@ pub(crate) struct Local {
     actors_made: u64,
     connections: u32,
     mail: MailStore,
+    /// To be started in the first turn.
+    services: Vec<ToStart>,
     /// Slots with mail, in the order in which they got it.
     ready: VecDeque<u32>,
     /// Slots that may have something to send.
@@ -127,6 +152,9 @@ pub(crate) struct Local {
     concluding: Option<ActorId>,
     /// When a backtrace was last printed.
     backtrace_at: Option<Time>,
+    facts: Facts,
+    names: Names,
+    groups: Groups,
     /// Before all mail.
     notices: VecDeque<Notice>,
     /// Of all shards.
@@ -154,11 +182,16 @@ pub(crate) struct Local {
     calls: Calls,
     outside: Outside,
     heard: Heard,
+    /// How many actors the others see here.
+    load_shown: u32,
     tasks: Tasks,
     /// Actor types by their numbers, which the heartbeat knows too.
     kinds: Vec<Known>,
     /// Mail of actors that keep the latest of each key.
     latest: HashMap<Latest, MailId>,
+    probes: Probes,
+    /// Messages have spans. Asked once a turn.
+    traces: bool,
     /// Just taken from lanes; empty between turns.
     arrived: Vec<Envelope>,
     /// The shard is ending: no new actors.
@@ -212,6 +245,7 @@ impl Local {
             actors_made: 0,
             connections: 0,
             mail: MailStore::new(bounds.mail_slots),
+            services: Vec::new(),
             ready: VecDeque::new(),
             dirty: Vec::new(),
             home: VecDeque::new(),
@@ -221,6 +255,9 @@ impl Local {
             families: Families::default(),
             concluding: None,
             backtrace_at: None,
+            facts: Facts::default(),
+            names: Names::default(),
+            groups: Groups::default(),
             notices: VecDeque::new(),
             jobs,
             errands: VecDeque::new(),
@@ -236,10 +273,13 @@ impl Local {
             calls,
             outside,
             heard: Heard::default(),
+            load_shown: 0,
             tasks: Tasks::default(),
             bounds,
             kinds: Vec::new(),
             latest: HashMap::new(),
+            probes: Probes::default(),
+            traces: false,
             arrived: Vec::new(),
             leaving: false,
         }
@@ -248,6 +288,7 @@ impl Local {
     pub(crate) fn begin(&mut self, now: Time) {
         self.now = now;
         self.awaits_sent = false;
+        self.traces = trail::is_on();
         self.heartbeat.beat();
         crash::look_here();
     }

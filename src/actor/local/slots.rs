@@ -158,10 +158,10 @@ impl Local {
         let ran = self.contained(&mut cell, me, f);
         let (next, result) = match ran {
             Ok(next) => (next, Ok(())),
-            Err(panicked) => {
+            Err(Panicked(what)) => {
                 // Its own state may be half changed, but what a connection is made of is ours and whole.
-                let next = self.contained(&mut cell, me, |cell, local, me| cell.crashed(local, me));
-                (next.unwrap_or(Next::Stop), Err(panicked))
+                let next = self.contained(&mut cell, me, |cell, local, me| cell.crashed(&what, local, me));
+                (next.unwrap_or(Next::Stop), Err(Panicked(what)))
             }
         };
         match next {
@@ -238,6 +238,12 @@ impl Local {
             };
             self.run(slot, |_, _, _| Next::End(reason));
         }
+    }
+
+    /// The actor of this number, to look at. None if it has ended, or is running.
+    pub(super) fn actor_at(&mut self, id: ActorId) -> Option<&dyn Any> {
+        let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.holds(id))?;
+        slot.cell.as_mut().map(|cell| &*cell.parts().0)
     }
 
     /// Whether somebody of this number lives here, even if it takes no more mail.

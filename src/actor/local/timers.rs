@@ -19,12 +19,9 @@ impl Local {
     ) -> Result<TimerId, SendError<M>> {
         let Some(index) = self.new_timer() else { return Err(SendError::Full(message)) };
         let timer = &mut self.timers[index as usize];
-        timer.envelope = Some(Envelope {
-            to: to.id,
-            from: Some(from),
-            what: What::Message(to.delivery, Priority::Normal),
-            parcel: Parcel::new(message),
-        });
+        let what = What::Message(to.delivery, Priority::Normal);
+        let envelope = Envelope { to: to.id, from: Some(from), what, parcel: Parcel::new(message) };
+        timer.envelope = Some(if self.traces { envelope.carried() } else { envelope });
         let id = TimerId { index, generation: timer.generation };
         self.timer_wheel.set(index, self.now + delay);
         Ok(id)

@@ -176,7 +176,7 @@ impl Local {
     }
 
     /// Has a shard do something to its tables: at once if it is this one, else by an errand.
-    fn at(&mut self, shard: ShardId, f: impl FnOnce(&mut Self) + Send + 'static) {
+    pub(super) fn at(&mut self, shard: ShardId, f: impl FnOnce(&mut Self) + Send + 'static) {
         if shard == self.me { f(self) } else { self.tell(shard, f) }
     }
 }

@@ -16,12 +16,13 @@ use crate::actor::Outside;
 use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
+use crate::actor::service::Services;
 use crate::buf::Pool;
 use crate::connection::{Session, Upgrade};
-use crate::server::Config;
 use crate::server::house::House;
 use crate::server::route::Routes;
 use crate::server::shared::{Phase, Shared};
+use crate::server::{Config, Open};
 use crate::shard::uring::host::Host;
 use crate::shard::{Mesh, Shard};
 use crate::sync::{Arc, Ordering};
@@ -103,7 +104,7 @@ impl Treadmill {
         S: Session,
     {
         let mut routes = Routes::default();
-        routes.add(path, &[], make);
+        routes.add(path, &[], Open, make);
         Self {
             path: path.into(),
             routes,
@@ -212,10 +213,11 @@ impl Treadmill {
         threads.sort_by_key(|(shard, _)| *shard);
         let threads: Arc<[Thread]> = threads.into_iter().map(|(_, thread)| thread).collect();
         if threads.len() == usize::from(shards) {
-            let outside = Outside::new(threads.iter().map(|thread| {
+            let calls = threads.iter().map(|thread| {
                 let thread = thread.clone();
                 Calls::new(config.outside_slots, move || thread.unpark())
-            }));
+            });
+            let outside = Outside::new(calls, Services::default());
             for go in &gos {
                 let _ = go.send((threads.clone(), outside.clone())); // one that is gone says why below
             }
