@@ -2,7 +2,6 @@
 
 use corewire::prelude::*;
 use corewire::shard::ShardId;
-use std::{sync::OnceLock, time::Duration};
 
 struct Counter(u64);
 impl Actor for Counter {}
@@ -16,12 +15,10 @@ impl Handler<Add> for Counter {
     }
 }
 
-static COUNTER: OnceLock<Address<Counter>> = OnceLock::new();
-
 struct Visitor;
 impl Session for Visitor {
     fn message(&mut self, _: Message, cx: &mut Context<Self>) -> Result<(), Close> {
-        let counter = *COUNTER.get().ok_or(Close::new(1013, "not open yet"))?;
+        let counter = cx.service_on::<Counter>(ShardId(0)).ok_or(Close::new(1011, "no counter"))?;
         Ok(cx.ask(counter, Add(1)).then(|_, sum: Result<u64, AskError>, cx| {
             let _ = cx.client().send_text(&sum.map_or("?".into(), |sum| sum.to_string()));
         })?)
@@ -29,9 +26,5 @@ impl Session for Visitor {
 }
 
 fn main() -> corewire::Result {
-    Server::bind(":9001").at("/", |_: &Upgrade| Ok(Visitor)).run_with(|running| {
-        let counter =
-            running.handle().outside().spawn_on(ShardId(0), Counter(0)).wait(Duration::from_secs(1));
-        COUNTER.get_or_init(|| counter.expect("a new shard has room"));
-    })
+    Server::bind(":9001").service(|_: ShardId| Counter(0)).at("/", |_: &Upgrade| Ok(Visitor)).run()
 }
