@@ -1,7 +1,8 @@
 //! What a message costs without the kernel, and whether two shards do twice what one does.
 //!
 //! Guess: an echo of 20 bytes with 16 in flight is about 40 ns of ours; two shards share nothing while they echo, so they
-//! do 1.95 times what one does.
+//! do 1.95 times what one does. A delivery in a room is a message between actors and a small frame, about 60 ns, and the
+//! same on each shard, since a room's message crosses once a shard.
 
 use corewire::prelude::*;
 use corewire::sim::Treadmill;
@@ -40,9 +41,80 @@ fn echo(c: &mut Criterion) {
     group.finish();
 }
 
+/// Who sits on a shard; one of them on each.
+#[derive(Default)]
+struct Relay(Vec<Address<Member>>);
+struct Enter(Address<Member>);
+#[derive(Clone, Copy)]
+struct Say([u8; PAYLOAD_BYTES]);
+
+impl Actor for Relay {
+    const MAILBOX_SLOTS: Option<u32> = Some(4096);
+}
+impl Handler<Enter> for Relay {
+    type Reply = ();
+    fn handle(&mut self, Enter(member): Enter, _: &mut Context<Self>) {
+        self.0.push(member);
+    }
+}
+impl Handler<Say> for Relay {
+    type Reply = ();
+    fn handle(&mut self, say: Say, cx: &mut Context<Self>) {
+        let refused = cx.send_to_many(self.0.iter().copied(), say);
+        assert_eq!(refused, 0, "one message is outstanding");
+    }
+}
+
+struct Member;
+impl Session for Member {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        let relay = cx.service::<Relay>().expect("there is one on each shard");
+        let me = cx.address();
+        assert!(cx.send(relay, Enter(me)).is_ok(), "a relay has room for all");
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        let say = Say(message.as_bytes().try_into().expect("all messages are as long"));
+        let refused = cx.send_to_many(cx.services::<Relay>(), say);
+        assert_eq!(refused, 0, "one message is outstanding");
+        Ok(())
+    }
+}
+impl Handler<Say> for Member {
+    type Reply = ();
+    fn handle(&mut self, Say(payload): Say, cx: &mut Context<Self>) {
+        cx.client().send_binary(&payload).expect("the client hears at once");
+    }
+}
+
+/// One room whose members sit on all shards; one of each shard speaks, and all hear it.
+fn fan_out(c: &mut Criterion) {
+    let mut group = c.benchmark_group("fan_out_without_kernel");
+    group.throughput(Throughput::Elements(1));
+    for cpus in [&[0][..], &[0, 1]] {
+        group.bench_function(BenchmarkId::from_parameter(format!("{} shards", cpus.len())), |b| {
+            b.iter_custom(|deliveries| {
+                let treadmill = Treadmill::new("/", |_: &Upgrade| Ok(Member)).service(|_| Relay::default());
+                let pace = treadmill
+                    .pinned(cpus)
+                    .clients(1000)
+                    .speakers(1)
+                    .messages(PAYLOAD_BYTES, 1)
+                    .run(Duration::from_millis(200))
+                    .expect("the shards start");
+                pace.elapsed.mul_f64(deliveries as f64 / pace.messages as f64)
+            });
+        });
+    }
+    group.finish();
+}
+
+const PAYLOAD_BYTES: usize = 20;
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = echo
+    targets = echo, fan_out
 }
 criterion_main!(benches);

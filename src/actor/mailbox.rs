@@ -1,5 +1,6 @@
 //! All mailboxes of a shard in one store, so that an actor with no mail holds no memory for it.
 
+use super::address::ActorId;
 use super::envelope::Envelope;
 use super::policy::{LOW_WAITS, Priority};
 use super::reply::Asker;
@@ -232,6 +233,12 @@ impl MailStore {
             mailbox.side = NONE;
         }
         Some(MailId(index))
+    }
+
+    /// Whether a message to `to` waits there.
+    pub(crate) fn holds(&self, place: MailId, to: ActorId) -> bool {
+        let node = self.nodes.get(place.0 as usize);
+        node.and_then(|node| node.envelope.as_ref()).is_some_and(|envelope| envelope.to == to)
     }
 
     /// Puts another message in the place of one that waits, and gives that one out.

@@ -36,14 +36,16 @@ impl Heartbeat {
         self.sleeping.store(sleeping, Ordering::Relaxed);
     }
 
-    /// An actor of this kind runs.
-    pub(crate) fn run(&self, kind: u16) {
+    /// An actor of this kind runs. Says who did before: an actor that starts another goes on after it.
+    pub(crate) fn run(&self, kind: u16) -> u32 {
+        let before = self.running.load(Ordering::Relaxed);
         self.running.store(u32::from(kind) + 1, Ordering::Relaxed);
+        before
     }
 
-    /// Nobody runs.
-    pub(crate) fn rest(&self) {
-        self.running.store(0, Ordering::Relaxed);
+    /// It does no more; who did before goes on.
+    pub(crate) fn rest(&self, before: u32) {
+        self.running.store(before, Ordering::Relaxed);
     }
 
     /// Whether the shard has not come round for longer than allowed.

@@ -214,6 +214,7 @@ impl<S: Session, G: Around> Connection<S, G> {
                     let bytes = front_bytes + behind.len();
                     left = left.saturating_sub(bytes);
                     read += bytes;
+                    local.counters.bytes_in += bytes as u64;
                     if front_bytes > 0 {
                         self.read_in_place(before, local, me)?;
                         if behind.is_empty()
@@ -232,7 +233,6 @@ impl<S: Session, G: Around> Connection<S, G> {
         }
         if read > 0 {
             self.link.heard(local.now());
-            local.counters.bytes_in += read as u64;
             self.link.choose_bulk(read, local);
         }
         Ok(())
@@ -384,7 +384,7 @@ impl<S: Session, G: Around> Connection<S, G> {
                 self.link.queue_close(Some(&close), local, me);
                 (
                     CloseReason {
-                        code: close.code(),
+                        code: self.link.closed_with, // what we said first, if we had closed already
                         reason: close.reason.into_owned(),
                         by: ClosedBy::Server,
                     },
@@ -508,6 +508,7 @@ impl<S: Session, G: Around> Cell for Connection<S, G> {
     }
 
     fn crashed(&mut self, panic: &str, local: &mut Local, me: ActorId) -> Next {
+        let _span = self.around.enter();
         let close = Close::new(1011, "the session failed");
         let (close, panics) = self.around.panicked(panic, close, &mut self.link, local, me);
         if panics > 0 {

@@ -58,6 +58,8 @@ struct Door {
 struct Goodbye {
     /// The next slot to tell.
     told: u32,
+    /// How many actors had been made when it last began with the first.
+    made: u64,
     begun_at: Option<Time>,
     cut: bool,
     to_services: ToServices,
@@ -147,7 +149,11 @@ impl<S: Send + 'static> House<S> {
     /// Makes connections of those that have arrived.
     fn settle_in<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
         for Arrival { socket, peer } in std::mem::take(&mut self.arrivals) {
-            let Some(id) = self.local.reserve() else { continue }; // dropping the socket closes it
+            // Dropping the socket closes it.
+            if self.goodbye.cut || self.goodbye.drained {
+                continue; // there is no more time to be polite, and nobody would see to its end
+            }
+            let Some(id) = self.local.reserve() else { continue };
             let socket = driver.attach(socket, id.slot);
             let full = self.shared.connections() > self.connections_max;
             let mut handshake = Handshake::new(socket, peer, self.doorman.clone(), self.rules.clone());
@@ -209,8 +215,10 @@ impl<S: Send + 'static> House<S> {
             return;
         }
         if !self.local.only_services() {
-            if self.local.connections() == 0 {
-                self.goodbye.told = 0; // actors that were started meanwhile
+            let made = self.local.actors_made();
+            let others = std::mem::replace(&mut self.goodbye.made, made) != made;
+            if (late || self.local.connections() == 0) && others {
+                self.goodbye.told = 0; // some were made meanwhile; else those who are left know, and it is no reason to turn
             }
             return;
         }
@@ -240,8 +248,10 @@ impl<S: Send + 'static> House<S> {
     /// Says goodbye to the services, the last first.
     fn dismiss_services(&mut self, late: bool) {
         for slot in self.local.service_slots().rev() {
-            if self.local.is_service(slot) {
-                self.local.run(slot, |cell, local, me| cell.shut_down(local, me, late));
+            if self.local.is_service(slot) && late {
+                self.local.shut_down(slot, true); // with its family, whatever that waits for
+            } else if self.local.is_service(slot) {
+                self.local.run(slot, |cell, local, me| cell.shut_down(local, me, false));
             }
         }
         if self.local.actors() == 0 {

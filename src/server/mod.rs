@@ -315,13 +315,13 @@ impl Running {
     /// # Errors
     /// A shard could not go on, or memory was not home at the end.
     pub fn join(self) -> Result<(), Error> {
-        let ended = self.hosts.into_iter().try_for_each(|host| host.join().map_err(Error::Shard));
+        let ended: Vec<_> = self.hosts.into_iter().map(|host| host.join().map_err(Error::Shard)).collect();
         self.pool.join();
-        ended?;
-        if let Some(watchdog) = self.watchdog {
+        if let Some(watchdog) = self.watchdog.filter(|_| self.handle.shared.all_drained()) {
             watchdog.thread().unpark();
             drop(watchdog.join());
         }
+        ended.into_iter().collect::<Result<(), _>>()?;
         match self.handle.stats().blocks_lost {
             0 => Ok(()),
             blocks => Err(Error::BlocksLost(blocks)),

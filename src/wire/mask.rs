@@ -2,7 +2,7 @@
 //!
 //! The same operation masks and unmasks, in place. A frame may come in several pieces: [`apply`] returns the key
 //! turned to where the next piece starts. Wide words do the bulk; written so that the compiler vectorises it, and
-//! without alignment, which costs nothing on the machines that we run on (benches/wire.rs).
+//! without alignment, which costs nothing on the machines that we run on (benches/benches/wire.rs).
 
 /// Four bytes, chosen anew by the client for every frame.
 pub type Key = [u8; 4];

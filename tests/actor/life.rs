@@ -161,3 +161,39 @@ fn who_panics_is_gone_without_a_word_and_nobody_else() {
     assert_eq!(book.take(), ["started", "line 3"]);
     world.shut_down_after_panics(1);
 }
+
+/// Ends when it has handled its mail, and waits for what never comes.
+struct Patient;
+
+impl Actor for Patient {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        let me = cx.address();
+        cx.send(me, Line(1)).expect("there is room");
+        cx.wait(std::future::pending::<()>(), |_, (), _| ()).expect("there is room");
+    }
+
+    fn stopping(&mut self, _: &mut Context<Self>) -> Stopping {
+        Stopping::AfterMail
+    }
+}
+
+impl Handler<Line> for Patient {
+    type Reply = ();
+    fn handle(&mut self, _: Line, _: &mut Context<Self>) {
+        unreachable!("it waits");
+    }
+}
+
+#[test]
+fn a_server_that_waits_for_who_is_left_sleeps_meanwhile() {
+    let mut world = world_after(|cx| {
+        cx.spawn(Patient).expect("there is a slot");
+    });
+    world.drain();
+    world.run_for(1000);
+    let before = world.turns();
+    world.run_for(3000);
+    let turns = world.turns() - before;
+    assert!(turns < 100, "{turns} turns in three seconds in which nothing can be done");
+    world.shut_down();
+}

@@ -267,3 +267,35 @@ proptest! {
         }
     }
 }
+
+/// Keeps the latest of each key, and panics when it is asked for one.
+struct Touchy(Book);
+struct Odd;
+
+impl Actor for Touchy {
+    const OVERFLOW: Overflow = Overflow::KeepLatest;
+}
+impl Handler<Odd> for Touchy {
+    type Reply = ();
+    fn handle(&mut self, _: Odd, _: &mut Context<Self>) {
+        self.0.note("handled");
+    }
+    fn key(_: &Odd) -> Option<u64> {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_key_that_panics_costs_nobody_anything() {
+    let book = Book::default();
+    let theirs = book.clone();
+    let mut world = world_after(move |cx| {
+        let touchy = cx.spawn(Touchy(theirs)).expect("there is a slot");
+        for _ in 0..2 {
+            cx.send(touchy, Odd).expect("there is room");
+        }
+    });
+    world.run_for(10);
+    assert_eq!(book.take(), ["handled", "handled"]);
+    world.shut_down();
+}

@@ -224,3 +224,40 @@ fn the_children_of_a_service_do_not_keep_a_server_from_ending() {
     world.shut_down();
     assert_eq!(book.take(), ["the hand stops", "the foreman stops"]);
 }
+
+/// Ends when it has handled its mail, and waits for what never comes.
+struct Stuck;
+
+impl Actor for Stuck {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        let me = cx.address();
+        cx.send(me, Heard("never".into())).expect("there is room");
+        cx.wait(std::future::pending::<()>(), |_, (), _| ()).expect("there is room");
+    }
+
+    fn stopping(&mut self, _: &mut Context<Self>) -> Stopping {
+        Stopping::AfterMail
+    }
+}
+
+impl Handler<Heard> for Stuck {
+    type Reply = ();
+    fn handle(&mut self, _: Heard, _: &mut Context<Self>) {
+        unreachable!("it waits");
+    }
+}
+
+struct Parent;
+
+impl Actor for Parent {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.spawn_child(Restart::Always, || Stuck).expect("there is room");
+    }
+}
+
+#[test]
+fn a_service_whose_child_waits_for_ever_ends_when_time_is_up() {
+    let mut world = World::new(7).service(|_| Parent);
+    world.run_for(10);
+    world.shut_down();
+}

@@ -152,7 +152,7 @@ impl Local {
                 if is_one(ancestor) {
                     return true;
                 }
-                next = self.families.children.get(&ancestor.slot).map(|child| child.parent);
+                next = self.families.child(ancestor).map(|child| child.parent);
             }
             false
         };

@@ -10,6 +10,7 @@ use crate::actor::reply::Asker;
 use crate::actor::trail::look_inside;
 use crate::actor::{Overflow, Priority};
 use std::any::TypeId;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is known about all actors of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +90,10 @@ impl Local {
             },
             Overflow::KeepLatest => {
                 let latest = latest(&envelope);
-                if let Some(place) = latest.and_then(|latest| self.latest.get(&latest)) {
-                    let earlier = self.mail.replace(*place, envelope);
+                if let Some(place) = latest.and_then(|latest| self.latest.get(&latest)).copied()
+                    && self.mail.holds(place, to)
+                {
+                    let earlier = self.mail.replace(place, envelope);
                     earlier.into_iter().for_each(|earlier| self.drop_mail(earlier));
                 } else if full {
                     return Some((Refused::Full, envelope));
@@ -203,7 +206,11 @@ impl Local {
 
 fn latest(envelope: &Envelope) -> Option<Latest> {
     let (delivery, priority) = envelope.delivery()?;
-    let key = (delivery.key)(&envelope.parcel)?;
+    // A user's: what it panics at is a message like any other.
+    let key = catch_unwind(AssertUnwindSafe(|| (delivery.key)(&envelope.parcel))).unwrap_or_else(|_| {
+        tracing::error!(to = ?envelope.to, "`Handler::key` panicked; the message has none");
+        None
+    })?;
     Some(Latest {
         slot: envelope.to.slot,
         priority,

@@ -197,7 +197,8 @@ impl Local {
             let ran = self.try_run(slot, |cell, local, me| {
                 while handled < MAIL_PER_ACTOR.min(left) {
                     let entry = &mut local.slots[slot as usize];
-                    if entry.state.waiting {
+                    // What the system has to say comes before the rest of the mail.
+                    if entry.state.waiting || !local.notices.is_empty() {
                         break;
                     }
                     let Some(letter) = local.mail.unlink(&mut entry.mailbox) else { break };

@@ -297,6 +297,11 @@ impl Local {
         self.now
     }
 
+    /// How many actors were ever made here.
+    pub(crate) fn actors_made(&self) -> u64 {
+        self.actors_made
+    }
+
     /// How many connections live here, closing ones included.
     pub(crate) fn connections(&self) -> u32 {
         self.connections

@@ -154,7 +154,7 @@ impl Local {
         let Some(mut cell) = entry.cell.take() else { return Ok(()) };
         let generation = entry.generation().expect("a slot with a cell has a generation");
         let me = ActorId { generation, slot, shard: self.me };
-        self.heartbeat.run(entry.kind);
+        let before = self.heartbeat.run(entry.kind);
         let ran = self.contained(&mut cell, me, f);
         let (next, result) = match ran {
             Ok(next) => (next, Ok(())),
@@ -201,7 +201,7 @@ impl Local {
                 }
             }
         }
-        self.heartbeat.rest();
+        self.heartbeat.rest(before);
         result
     }
 

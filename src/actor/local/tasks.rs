@@ -245,7 +245,13 @@ impl Local {
         }
         for what in held {
             if self.lives(owner) && self.is_waiting(owner) {
-                self.hold(owner, what); // it waits again
+                // It waits again: for a future, or for its next life, to which answers to this one mean nothing.
+                match what {
+                    Held::Answer(..) | Held::Down(..) if self.slots[slot as usize].cell.is_none() => {
+                        self.discard(what)
+                    }
+                    _ => self.hold(owner, what),
+                }
                 continue;
             }
             match what {

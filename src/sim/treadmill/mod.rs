@@ -12,11 +12,11 @@
 mod clients;
 mod driver;
 
-use crate::actor::Outside;
 use crate::actor::jobs::Jobs;
 use crate::actor::local::Local;
 use crate::actor::outside::Calls;
 use crate::actor::service::Services;
+use crate::actor::{Actor, Outside};
 use crate::buf::Pool;
 use crate::connection::{Session, Upgrade};
 use crate::server::house::House;
@@ -24,7 +24,7 @@ use crate::server::route::Routes;
 use crate::server::shared::{Phase, Shared};
 use crate::server::{Config, Open};
 use crate::shard::uring::host::Host;
-use crate::shard::{Mesh, Shard};
+use crate::shard::{Mesh, Shard, ShardId};
 use crate::sync::{Arc, Ordering};
 use crate::wire::http::Refusal;
 use clients::Script;
@@ -56,6 +56,7 @@ use std::time::{Duration, Instant};
 pub struct Treadmill {
     path: String,
     routes: Routes,
+    services: Services,
     config: Config,
     cpus: Vec<u32>,
     shards: u16,
@@ -108,6 +109,7 @@ impl Treadmill {
         Self {
             path: path.into(),
             routes,
+            services: Services::default(),
             config: Config::default(),
             cpus: Vec::new(),
             shards: 1,
@@ -116,6 +118,12 @@ impl Treadmill {
             payload_bytes: 20,
             in_flight: 1,
         }
+    }
+
+    /// Every shard has an actor that `make` makes, as with [`Server::service`](crate::Server::service).
+    pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
+        self.services.add(make);
+        self
     }
 
     /// With so many shards, on any cores.
@@ -171,8 +179,18 @@ impl Treadmill {
     /// # Panics
     /// If not all clients get their handshake answered within ten seconds.
     pub fn run(self, time: Duration) -> io::Result<Pace> {
-        let Self { path, routes, mut config, cpus, shards, clients, speakers, payload_bytes, in_flight } =
-            self;
+        let Self {
+            path,
+            routes,
+            services,
+            mut config,
+            cpus,
+            shards,
+            clients,
+            speakers,
+            payload_bytes,
+            in_flight,
+        } = self;
         config.fit(u64::MAX);
         let script = Arc::new(Script::new(&path, payload_bytes, in_flight, speakers));
         let shared = Shared::new(shards, Jobs::new(config.pool_slots));
@@ -217,7 +235,7 @@ impl Treadmill {
                 let thread = thread.clone();
                 Calls::new(config.outside_slots, move || thread.unpark())
             });
-            let outside = Outside::new(calls, Services::default());
+            let outside = Outside::new(calls, services);
             for go in &gos {
                 let _ = go.send((threads.clone(), outside.clone())); // one that is gone says why below
             }
