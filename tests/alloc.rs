@@ -1,10 +1,11 @@
-//! In steady state, a message through the real server allocates nothing on its shard.
+//! In steady state, a message through the real server allocates nothing on its shard, nor does one between actors.
 //!
 //! A binary of its own, since it replaces the allocator. Only the shard's thread is counted: it marks itself when it
 //! makes its first session.
 #![expect(unsafe_code, reason = "an allocator that counts is one")]
 
 use corewire::prelude::*;
+use corewire::shard::ShardId;
 use corewire::wire::frame::{self, Opcode};
 use corewire::wire::handshake::{self, Key};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -94,8 +95,64 @@ fn an_echo_allocates_nothing_in_steady_state() {
     }
     assert!(ALLOCATIONS.load(Ordering::Relaxed) > 0, "the warm-up allocates, and is counted");
     assert!(failures.is_empty(), "{failures:#?}");
+    check_actors(running.handle().outside());
     running.handle().stop_now();
     running.join().expect("all memory is home");
+}
+
+/// Two actors throw 64 bytes to and fro.
+fn check_actors(shards: &Outside) {
+    let second = Duration::from_secs(20);
+    let player = || shards.spawn_on(ShardId(0), Player::default()).wait(second).expect("there is room");
+    let (ann, bob) = (player(), player());
+    let play = |throws| shards.ask(ann, Play { with: bob, throws }).within(second).wait().expect("they end");
+    play(WARM_UP_ROUNDS as u64);
+    let (few, many) = (play(1_000), play(1_000_000));
+    assert!(many <= few, "{many} allocations for a million messages between actors, {few} for a thousand");
+}
+
+/// Throws back what it catches.
+#[derive(Default)]
+struct Player {
+    left: u64,
+    before: u64,
+    asker: Option<ReplyTo<u64>>,
+}
+
+struct Play {
+    with: Address<Player>,
+    throws: u64,
+}
+struct Throw {
+    back: Address<Player>,
+    _weight: [u64; 6],
+}
+const _: () = assert!(size_of::<Throw>() == 64); // the most that travels in an envelope
+
+impl Actor for Player {}
+
+impl Handler<Request<Play, u64>> for Player {
+    type Reply = ();
+    fn handle(&mut self, Request { message, reply }: Request<Play, u64>, cx: &mut Context<Self>) {
+        (self.left, self.asker) = (message.throws, Some(reply));
+        self.before = ALLOCATIONS.load(Ordering::Relaxed);
+        let back = cx.address();
+        assert!(cx.send(message.with, Throw { back, _weight: [0; 6] }).is_ok());
+    }
+}
+
+impl Handler<Throw> for Player {
+    type Reply = ();
+    fn handle(&mut self, Throw { back, _weight }: Throw, cx: &mut Context<Self>) {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0
+            && let Some(asker) = self.asker.take()
+        {
+            return asker.send(ALLOCATIONS.load(Ordering::Relaxed) - self.before, cx);
+        }
+        let me = cx.address();
+        assert!(cx.send(back, Throw { back: me, _weight }).is_ok());
+    }
 }
 
 /// Enough for every list to have grown as far as it will, and for the timer wheel to have been round.

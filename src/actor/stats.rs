@@ -57,6 +57,8 @@ pub struct ShardStats {
     pub dropped: u64,
     /// Actors that panicked.
     pub panics: u64,
+    /// Children that were made anew.
+    pub restarts: u64,
     /// Messages that clients sent.
     pub messages_in: u64,
     /// Messages that were sent to clients.

@@ -144,6 +144,7 @@ impl Local {
             returned: counters.returned,
             dropped: counters.dropped,
             panics: counters.panics,
+            restarts: counters.restarts,
             messages_in: counters.messages_in,
             messages_out: counters.messages_out,
             asks: self.asks.len() as u64,
