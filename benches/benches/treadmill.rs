@@ -60,8 +60,7 @@ impl Handler<Enter> for Relay {
 impl Handler<Say> for Relay {
     type Reply = ();
     fn handle(&mut self, say: Say, cx: &mut Context<Self>) {
-        let refused = cx.send_to_many(self.0.iter().copied(), say);
-        assert_eq!(refused, 0, "one message is outstanding");
+        cx.send_to_many(self.0.iter().copied(), say); // refused by those who are gone, at the end
     }
 }
 
@@ -76,8 +75,7 @@ impl Session for Member {
 
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
         let say = Say(message.as_bytes().try_into().expect("all messages are as long"));
-        let refused = cx.send_to_many(cx.services::<Relay>(), say);
-        assert_eq!(refused, 0, "one message is outstanding");
+        cx.send_to_many(cx.services::<Relay>(), say);
         Ok(())
     }
 }
