@@ -1,6 +1,6 @@
 //! How an actor begins and ends.
 
-use super::{Book, world_after};
+use super::{Book, world_after, world_with};
 use corewire::actor::Handler;
 use corewire::prelude::*;
 use std::time::Duration;
@@ -195,5 +195,52 @@ fn a_server_that_waits_for_who_is_left_sleeps_meanwhile() {
     world.run_for(3000);
     let turns = world.turns() - before;
     assert!(turns < 100, "{turns} turns in three seconds in which nothing can be done");
+    world.shut_down();
+}
+
+/// Sets an alarm for itself that it does not live to hear.
+struct Mayfly;
+
+impl Actor for Mayfly {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        let me = cx.address();
+        cx.after(Duration::from_secs(3600), me, Enough).expect("the dead leave their timers to others");
+        cx.stop();
+    }
+}
+
+impl Handler<Enough> for Mayfly {
+    type Reply = ();
+    fn handle(&mut self, _: Enough, _: &mut Context<Self>) {
+        unreachable!("it is over");
+    }
+}
+
+/// Starts one of those each millisecond.
+struct River;
+struct Flow(u32);
+
+impl Actor for River {}
+impl Handler<Flow> for River {
+    type Reply = ();
+    fn handle(&mut self, Flow(left): Flow, cx: &mut Context<Self>) {
+        cx.spawn(Mayfly).expect("there is a slot");
+        if left > 0 {
+            let me = cx.address();
+            cx.after(Duration::from_millis(1), me, Flow(left - 1)).expect("there is a timer");
+        }
+    }
+}
+
+#[test]
+fn timers_of_the_dead_are_there_for_others() {
+    let mut world = world_with(
+        |config| config.timers_max = 4,
+        |cx| {
+            let river = cx.spawn(River).expect("there is a slot");
+            cx.send(river, Flow(50)).expect("there is room");
+        },
+    );
+    world.run_for(200);
     world.shut_down();
 }

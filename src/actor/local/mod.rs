@@ -171,6 +171,8 @@ pub(crate) struct Local {
     timer_wheel: Wheel,
     timers: Vec<Timer>,
     free_timers: Vec<u32>,
+    /// When those for nobody were last taken back.
+    timers_swept_at: Option<Time>,
     #[expect(
         clippy::vec_box,
         reason = "the box goes to the connection and the driver and comes back as it is"
@@ -267,6 +269,7 @@ impl Local {
             timer_wheel: Wheel::new(),
             timers: Vec::new(),
             free_timers: Vec::new(),
+            timers_swept_at: None,
             spare_outgoing: Vec::new(),
             memory_short: false,
             awaits_sent: false,

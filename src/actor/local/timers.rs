@@ -32,11 +32,30 @@ impl Local {
         if let Some(index) = self.free_timers.pop() {
             return Some(index);
         }
-        let room = self.timers.len() < self.bounds.timers_max as usize;
-        room.then(|| {
+        if self.timers.len() < self.bounds.timers_max as usize {
             self.timers.push(Timer { generation: 0, envelope: None, every: None });
-            self.timers.len() as u32 - 1
-        })
+            return Some(self.timers.len() as u32 - 1);
+        }
+        // Those who come and go must not leave nothing for others. Once a turn, since it looks at every timer.
+        if self.timers_swept_at.replace(self.now) != Some(self.now) {
+            self.forget_timers_for_nobody();
+        }
+        self.free_timers.pop()
+    }
+
+    /// Takes back what would find nobody on this shard.
+    fn forget_timers_for_nobody(&mut self) {
+        for index in 0..self.timers.len() as u32 {
+            let Timer { generation, envelope, .. } = &self.timers[index as usize];
+            let generation = *generation;
+            let is_for_nobody = envelope
+                .as_ref()
+                .is_some_and(|envelope| envelope.to.shard == self.me && !self.lives(envelope.to));
+            if is_for_nobody {
+                self.counters.refused += 1;
+                self.cancel(TimerId { index, generation });
+            }
+        }
     }
 
     pub(crate) fn cancel(&mut self, id: TimerId) -> bool {
