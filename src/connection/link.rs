@@ -251,6 +251,7 @@ impl Link {
         self.tick_in(timeout_ms, local, me);
         // Its answer must be heard, whatever the session wanted; the session itself hears nothing more of this client.
         self.state.paused |= std::mem::take(&mut self.state.waiting) != Waiting::No;
+        self.state.paused |= std::mem::take(&mut self.state.choked);
         self.resume(local, me);
     }
 
@@ -559,6 +560,9 @@ impl Link {
 
     /// Somebody else wants that the session hears nothing for now, or does not any more.
     pub(super) fn choke(&mut self, on: bool, local: &mut Local, me: ActorId) {
+        if self.state.closing {
+            return; // its client's answer must be heard
+        }
         let was = std::mem::replace(&mut self.state.choked, on);
         if on {
             self.stop_reading(local);

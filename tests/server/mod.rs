@@ -25,6 +25,7 @@ mod middleware;
 mod names;
 mod park;
 mod place;
+mod rooms;
 mod services;
 mod shutdown;
 mod slow;
