@@ -122,10 +122,7 @@ impl Local {
     ) -> MailId {
         let slot = &mut self.slots[to.slot as usize];
         let place = self.mail.push_with(&mut slot.mailbox, priority, make);
-        if !slot.state.ready {
-            slot.state.ready = true;
-            self.ready.push_back(to.slot);
-        }
+        self.queue_mail(to.slot);
         place
     }
 
