@@ -1,6 +1,6 @@
 //! Children that crash, and their supervisors; `tests/sim/families.rs` has whole trees.
 
-use super::{Book, world_after};
+use super::{Book, later, world_after};
 use corewire::actor::{Restart, SpawnError, Supervision};
 use corewire::prelude::*;
 use corewire::sim::{Client, World};
@@ -479,6 +479,90 @@ fn a_restart_is_no_end_to_who_watches_or_is_linked() {
     });
     assert_eq!(noted, ["a1 at 0", "a2 at 10"]);
     world.shut_down_after_panics(1);
+}
+
+/// A child of this actor's that ends so many milliseconds from now, if it is told to before.
+fn slow_to_end(ms: u64, cx: &mut Context<Boss>) {
+    struct Slowly(Option<std::pin::Pin<Box<dyn Future<Output = ()>>>>);
+    impl Actor for Slowly {
+        fn started(&mut self, cx: &mut Context<Self>) {
+            let until = self.0.take().expect("it is never made anew");
+            cx.wait(until, |_, (), _| ()).expect("there is room");
+        }
+
+        fn stopping(&mut self, _: &mut Context<Self>) -> Stopping {
+            Stopping::AfterMail
+        }
+    }
+    let mut until: Option<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Some(Box::pin(later(ms, cx)));
+    cx.spawn_child(Restart::Never, move || Slowly(until.take())).expect("there is a slot");
+}
+
+/// A supervisor as a child: it fails so many milliseconds after it was made for the first time, and its child takes its
+/// time.
+fn nest<F: Fn(&mut Context<Boss>) + Clone + 'static>(
+    name: &'static str,
+    book: &Book,
+    fails_after: Option<u64>,
+    ends_after: u64,
+    first: F,
+) -> impl FnMut() -> Boss + use<F> {
+    let (book, mut life) = (book.clone(), 0);
+    move || {
+        life += 1;
+        let (life, own, first) = (life, book.clone(), first.clone());
+        let begin = move |cx: &mut Context<Boss>| {
+            own.note(format!("{name}{life} at {}", to_tens(cx)));
+            if life > 1 {
+                return;
+            }
+            first(cx);
+            slow_to_end(ends_after, cx);
+            if let Some(ms) = fails_after {
+                let soon = later(ms, cx);
+                cx.pipe(soon, |_, (), _| panic!("on purpose")).expect("there is room");
+            }
+        };
+        Boss { book: book.clone(), begin: Rc::new(RefCell::new(begin)) }
+    }
+}
+
+#[test]
+fn a_child_that_was_started_while_the_others_are_made_anew_and_failed_then_is_too() {
+    let (noted, _, world) = noted::<ALL>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        cx.spawn_child(Restart::Always, nest("b", book, None, 20, |_| ())).expect("there is a slot");
+        start("c", Restart::Always, book, cx);
+        cx.send(a, Panic).expect("there is room");
+        let book = book.clone();
+        let soon = later(5, cx);
+        let begun = cx.pipe(soon, move |_, (), cx| {
+            // It fails after 5 ms more, and is over when the others are made anew.
+            cx.spawn_child(Restart::Always, nest("n", &book, Some(5), 50, |_| ())).expect("there is a slot");
+        });
+        begun.expect("there is room");
+    });
+    let first = ["a1 at 0", "b1 at 0", "c1 at 0", "c1 stopped: Supervisor", "n1 at 0"];
+    assert_eq!(noted[..5], first);
+    assert_eq!(noted[5..], ["boss stopped: Supervisor", "a2 at 30", "b2 at 30", "c2 at 30", "n2 at 50"]);
+    world.shut_down_after_panics(2);
+}
+
+#[test]
+fn who_is_due_to_be_made_anew_while_those_after_it_still_end_is_made_anew() {
+    let (noted, _, world) = noted::<REST>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        cx.send(a, Panic).expect("there is room");
+        let book = book.clone();
+        // Started while `a` is out, it fails too, and takes longer.
+        let soon = later(2, cx);
+        let begun = cx.pipe(soon, move |_, (), cx| {
+            cx.spawn_child(Restart::Always, nest("n", &book, Some(2), 30, |_| ())).expect("there is a slot");
+        });
+        begun.expect("there is room");
+    });
+    assert_eq!(noted, ["a1 at 0", "n1 at 0", "a2 at 10", "n2 at 40"]);
+    world.shut_down_after_panics(2);
 }
 
 /// A session with children.

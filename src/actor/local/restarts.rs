@@ -58,7 +58,12 @@ impl Local {
             let Some(family) = self.families.parents.get(&parent) else { return };
             let alone = family.is_one_for_one();
             let is_out = self.families.child(id).is_some_and(|child| child.stage == Stage::Out);
-            if !is_out || !matches!(family.plan, Plan::Up) || self.leaving {
+            let others_first = match family.plan {
+                Plan::Up => false,
+                Plan::Regroup { from, .. } => id.generation >= from, // it comes with them
+                Plan::End(_) => true,
+            };
+            if !is_out || others_first || self.leaving {
                 return;
             }
             self.counters.restarts += 1;
@@ -118,6 +123,10 @@ impl Local {
             }
             Renewal::Together => {
                 let parent = child.parent;
+                let family = self.families.parents.get(&parent);
+                if family.is_some_and(|family| matches!(family.plan, Plan::Up)) {
+                    self.tick_at(due, me); // its siblings did not wait: it was started after they had begun to end
+                }
                 self.notices.push_back(Notice::Tend(parent));
             }
         }
