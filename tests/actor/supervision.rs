@@ -1,7 +1,7 @@
 //! Children that crash, and their supervisors; `tests/sim/families.rs` has whole trees.
 
 use super::{Book, later, world_after};
-use corewire::actor::{Restart, SpawnError, Supervision};
+use corewire::actor::{ActorId, Restart, SpawnError, Supervision};
 use corewire::prelude::*;
 use corewire::sim::{Client, World};
 use std::cell::RefCell;
@@ -54,6 +54,14 @@ impl Handler<Stop> for Part {
     type Reply = ();
     fn handle(&mut self, _: Stop, cx: &mut Context<Self>) {
         cx.stop();
+    }
+}
+
+struct Pair(ActorId);
+impl Handler<Pair> for Part {
+    type Reply = ();
+    fn handle(&mut self, Pair(with): Pair, cx: &mut Context<Self>) {
+        cx.link(with).expect("there is room");
     }
 }
 
@@ -479,6 +487,53 @@ fn a_restart_is_no_end_to_who_watches_or_is_linked() {
     });
     assert_eq!(noted, ["a1 at 0", "a2 at 10"]);
     world.shut_down_after_panics(1);
+}
+
+#[test]
+fn a_failure_reaches_who_is_linked_while_it_waits_to_be_made_anew() {
+    let (noted, _, world) = noted::<ONE>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        let b = start("b", Restart::Never, book, cx);
+        cx.send(a, Pair(b.into())).expect("there is room");
+        cx.send(a, Panic).expect("there is room");
+        cx.after(Duration::from_millis(5), b, Panic).expect("a shard has timers left");
+    });
+    assert_eq!(noted.len(), 5, "{noted:?}");
+    assert!(noted[3].starts_with("a2 stopped: Linked("), "{noted:?}");
+    assert_eq!([&noted[..3], &noted[4..]].concat(), ["a1 at 0", "b1 at 0", "a2 at 10", "a3 at 30"]);
+    world.shut_down_after_panics(2);
+}
+
+#[test]
+fn a_failure_is_passed_on_by_who_waits_to_be_made_anew_and_never_is() {
+    let (noted, _, world) = noted::<ONE>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        let b = start("b", Restart::Never, book, cx);
+        let c = cx.spawn(lives("c", book, nothing)()).expect("there is a slot");
+        cx.send(a, Pair(b.into())).expect("there is room");
+        cx.send(c, Pair(a.into())).expect("there is room");
+        cx.send(a, Panic).expect("there is room");
+        cx.after(Duration::from_millis(3), b, Panic).expect("a shard has timers left");
+        let me = cx.address();
+        cx.after(Duration::from_millis(6), me, Stop).expect("a shard has timers left");
+    });
+    assert!(noted[3].starts_with("c1 stopped: Linked("), "{noted:?}");
+    world.shut_down_after_panics(2);
+}
+
+#[test]
+fn a_failure_reaches_who_is_linked_while_its_children_end_before_it_is_made_anew() {
+    let (noted, _, world) = noted::<ONE>(|book, cx| {
+        let b = start("b", Restart::Never, book, cx);
+        let made = nest("nest", book, Some(2), 20, move |cx| cx.link(b).expect("there is room"));
+        cx.spawn_child(Restart::Always, made).expect("there is a slot");
+        cx.after(Duration::from_millis(10), b, Panic).expect("a shard has timers left");
+    });
+    let nests: Vec<_> = noted.iter().filter(|line| !line.starts_with("b1")).collect();
+    assert_eq!(nests.len(), 4, "{noted:?}");
+    assert_eq!([nests[0], nests[1], nests[3]], ["nest1 at 0", "nest2 at 30", "nest3 at 50"]);
+    assert!(nests[2].starts_with("boss stopped: Linked("), "{noted:?}");
+    world.shut_down_after_panics(2);
 }
 
 /// A child of this actor's that ends so many milliseconds from now, if it is told to before.

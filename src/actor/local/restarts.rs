@@ -26,8 +26,8 @@ impl Local {
         }
         let id = self.reserve().ok_or(SpawnError::Full)?;
         let stage = Stage::Up;
-        let child =
-            Child { id, parent, restart, kind, make: Some(make), stage, in_a_row: 0, made_at: self.now };
+        let (make, made_at) = (Some(make), self.now);
+        let child = Child { id, parent, restart, kind, make, stage, in_a_row: 0, made_at, failure: None };
         self.families.add(child, supervision);
         self.note_end_of(parent);
         self.note_end_of(id);
@@ -68,8 +68,12 @@ impl Local {
             }
             self.counters.restarts += 1;
             self.make(id);
-            let is_up = self.families.child(id).is_some_and(|child| child.stage == Stage::Up);
-            if is_up {
+            if let Some(child) = self.families.child_mut(id)
+                && child.stage == Stage::Up
+            {
+                if let Some(failure) = child.failure.take() {
+                    self.notices.push_back(Notice::Fail(id, failure));
+                }
                 self.has_waited(id);
             }
             next = if alone { None } else { self.families.next_out(parent, id.generation) };

@@ -319,7 +319,9 @@ impl Local {
         self.ticks.clear(slot);
         self.refuse_mail(slot);
         if self.slots[slot as usize].state.known {
-            self.ended(me, reason);
+            let failure = self.families.child_mut(me).and_then(|child| child.failure.take());
+            let failure = failure.filter(|_| !reason.is_failure() && !self.leaving);
+            self.ended(me, failure.as_ref().unwrap_or(reason));
         }
         // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
         if is_connection {
