@@ -151,6 +151,11 @@ impl Local {
         self.mail.open(letter)
     }
 
+    /// With which priority an envelope came that was unlinked and not opened yet.
+    pub(crate) fn priority_of(&self, letter: MailId) -> Priority {
+        self.mail.unlinked(letter).priority()
+    }
+
     /// Lays an envelope into no mailbox, to be opened at once.
     pub(crate) fn lay(&mut self, envelope: Envelope) -> MailId {
         self.mail.lay(|| envelope)

@@ -77,7 +77,10 @@ impl Slot {
 
 impl Local {
     pub(crate) fn spawn<A: Actor>(&mut self, actor: A) -> Result<Address<A>, SendError<A>> {
-        if self.is_full() || self.leaving {
+        if self.leaving {
+            return Err(SendError::Gone(actor));
+        }
+        if self.is_full() {
             return Err(SendError::Full(actor));
         }
         Ok(Address::new(self.place(Box::new(Plain::new(actor)))))
