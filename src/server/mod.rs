@@ -6,7 +6,7 @@
 //! - `route`: which path gets which session; [`Through`]: what stands before it
 //! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
 //! - `pool`: threads for what would keep a shard
-//! - `shared`: what shards see of each other besides lanes
+//! - `shared`: what shards see of each other besides lanes; `signals`: what ends a process
 //!
 //! Does not know: what sessions do.
 //!
@@ -20,6 +20,7 @@ pub(crate) mod metrics;
 mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
+mod signals;
 mod through;
 
 pub use config::Config;
@@ -48,6 +49,7 @@ use house::House;
 use pool::Threads;
 use route::Routes;
 use shared::{Phase, Shared};
+use signals::Heeded;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -164,7 +166,7 @@ impl Server {
     }
 
     /// Runs until SIGINT or SIGTERM, then says goodbye to all clients and returns. A second signal ends the process at
-    /// once.
+    /// once. Another server may run after it in the same process, or beside it: a signal is for all that run.
     ///
     /// # Errors
     /// The server cannot start, or did not end well.
@@ -177,23 +179,9 @@ impl Server {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_with(self, started: impl FnOnce(&Running)) -> Result<(), Error> {
-        let mut signals =
-            signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(Error::Shard)?;
+        let heeded = Heeded::begin().map_err(Error::Shard)?;
         let running = self.start()?;
-        let handle = running.handle();
-        std::thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                let mut pending = signals.forever();
-                if pending.next().is_some() {
-                    tracing::info!("stopping: saying goodbye to {} clients", handle.stats().connections);
-                    handle.stop();
-                }
-                if pending.next().is_some() {
-                    std::process::exit(130);
-                }
-            })
-            .map_err(Error::Shard)?;
+        heeded.stops(running.handle());
         started(&running);
         running.join()
     }
@@ -403,10 +391,11 @@ impl Building {
         let shared = self.shared.clone();
         // Services are made there, by code that is not ours.
         let built = catch_unwind(AssertUnwindSafe(|| self.build(mesh, listener)));
-        let mut shard = match built.unwrap_or_else(|panic| Err(said_by(&*panic))) {
-            Ok(shard) => shard,
-            Err(error) => return drop(ready.send(Err(error))),
-        };
+        let mut shard =
+            match built.unwrap_or_else(|panic| Err(said_by(&*panic))) {
+                Ok(shard) => shard,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
         let told = ready.send(Ok(()));
         drop(ready); // once all have, nobody can be waited for in vain
         if told.is_err() || starts.recv().is_err() {
