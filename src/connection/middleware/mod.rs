@@ -88,7 +88,8 @@ pub trait Middleware: 'static {
 
     /// Whether it has a use for [`Self::outbound`]. Where one on the way has, a text that the session would have copied
     /// to the client once is copied twice, and what it [streams](super::Client::stream) goes out in one piece, when it is
-    /// whole; more than [`send_queue_bytes_max`](super::Rules::send_queue_bytes_max) ends the connection with 1011. So who looks at nothing says `false` here.
+    /// whole; more than [`send_queue_bytes_max`](super::Rules::send_queue_bytes_max) of that ends the connection with 1011.
+    /// So who looks at nothing says `false` here.
     fn sees_outbound(&self) -> bool {
         true
     }
