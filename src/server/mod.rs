@@ -159,7 +159,11 @@ impl Server {
     /// any other actor and any connection of their shard; they stop in the opposite order, when nobody else is left on
     /// any shard.
     ///
-    /// A service that stops by itself, or panics, is gone: its address finds nobody.
+    /// A service that panics, or fails otherwise ([`Reason::is_failure`](crate::actor::Reason::is_failure)), is made anew by
+    /// `make`, as a child is ([`spawn_child`](crate::actor::Context::spawn_child)): its address is as good as before, what
+    /// waits for it is handled by the next, and only the message that crashed is not. That is done after 10 ms, and after
+    /// twice the last pause when it has not held for five seconds, up to a second; however often it fails, since nobody is
+    /// there whom its failure could end. One that stops by itself is gone: its address finds nobody.
     pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
         self.services.add(make);
         self
@@ -392,7 +396,7 @@ impl Building {
         // Services are made there, by code that is not ours.
         let built = catch_unwind(AssertUnwindSafe(|| self.build(mesh, listener)));
         let mut shard =
-            match built.unwrap_or_else(|panic| Err(said_by(&*panic))) {
+            match built.unwrap_or_else(|panic| Err(said_by("while its services were made", &*panic))) {
                 Ok(shard) => shard,
                 Err(error) => return drop(ready.send(Err(error))),
             };
@@ -457,10 +461,11 @@ impl Building {
     }
 }
 
-fn said_by(panic: &(dyn std::any::Any + Send)) -> std::io::Error {
+/// What a panic said, of code that is not ours.
+pub(crate) fn said_by(when: &str, panic: &(dyn std::any::Any + Send)) -> std::io::Error {
     let what = panic.downcast_ref::<&str>().copied();
     let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    std::io::Error::other(format!("a panic while its services were made: {what}"))
+    std::io::Error::other(format!("a panic {when}: {what}"))
 }
 
 fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {

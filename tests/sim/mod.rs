@@ -12,6 +12,7 @@ mod outside;
 mod planted;
 mod rings;
 mod sessions;
+mod treadmill;
 mod users;
 mod watches;
 mod work;
