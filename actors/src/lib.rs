@@ -1,5 +1,9 @@
 //! Actors that come with corewire, built on its public interface only.
 //!
+//! - [`rooms`]: rooms that span shards
+//! - [`packets`]: what services of one kind say to each other from shard to shard
 //! - [`cli`]: the demos' flags
 
 pub mod cli;
+pub mod packets;
+pub mod rooms;
