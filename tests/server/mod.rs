@@ -26,6 +26,7 @@ mod names;
 mod park;
 mod place;
 mod services;
+mod sessions;
 mod shutdown;
 mod slow;
 mod stall;

@@ -13,6 +13,7 @@ mod packets;
 mod planted;
 mod rings;
 mod sessions;
+mod signed_in;
 mod users;
 mod watches;
 mod work;
