@@ -1,9 +1,11 @@
 //! Actors that come with corewire, built on its public interface only.
 //!
 //! - [`rooms`]: rooms that span shards
+//! - [`sessions`]: who is there, by session and by user
 //! - [`packets`]: what services of one kind say to each other from shard to shard
 //! - [`cli`]: the demos' flags
 
 pub mod cli;
 pub mod packets;
 pub mod rooms;
+pub mod sessions;

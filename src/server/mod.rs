@@ -17,6 +17,7 @@ mod error;
 pub(crate) mod house;
 mod listen;
 pub(crate) mod metrics;
+mod placement;
 mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
@@ -26,6 +27,7 @@ mod through;
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
+pub use placement::{partition_of_user, shard_of_user};
 pub(crate) use through::Open;
 pub use through::{Hosts, Layer, Layered, Layers, Through};
 

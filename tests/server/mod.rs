@@ -27,6 +27,7 @@ mod park;
 mod place;
 mod rooms;
 mod services;
+mod sessions;
 mod shutdown;
 mod slow;
 mod stall;
