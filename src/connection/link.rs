@@ -1,18 +1,23 @@
 //! A connection's own state, under its session: the protocol, what waits to go out, what waits to be read.
+//!
+//! - here: what there is, and the time
+//! - `out`: what is said in this turn; `behind`: what waits for a client that is behind
+//! - `read`: what is heard, and when it may be
 
+mod behind;
+mod out;
+mod read;
+
+use super::Rules;
 use super::bulk::Bulk;
-use super::deliver::Delivered;
-use super::frames::Frames;
-use super::later::{Later, Terms};
-use super::session::Close;
-use super::{Planted, Rules};
+use super::later::Later;
+use crate::actor::ActorId;
 use crate::actor::cell::Extra;
-use crate::actor::local::{Local, Request};
-use crate::actor::{ActorId, Priority, SendError};
-use crate::buf::{Buf, Exhausted};
-use crate::shard::{Outgoing, SocketId, Time, outgoing::GATHER_BYTES_MAX};
-use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
-use crate::wire::{CloseCode, Kind, Machine, Role};
+use crate::actor::local::Local;
+use crate::buf::Buf;
+use crate::shard::{Outgoing, SocketId, Time};
+use crate::wire::frame::Opcode;
+use crate::wire::{Kind, Machine, Role};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -112,8 +117,6 @@ impl Link {
             state: LinkState::default(),
         }
     }
-
-    // ---- out ----
 
     /// How many bytes wait for the peer.
     pub(crate) fn queued_bytes(&self) -> usize {
@@ -647,9 +650,6 @@ pub(crate) fn opcode_of(kind: Kind) -> Opcode {
         Kind::Binary => Opcode::Binary,
     }
 }
-
-/// What waits for a client that was behind is sent so much at a time, so that what is urgent need not wait for more.
-const IN_FLIGHT_BYTES: usize = 64 << 10;
 
 /// Wraps after 49 days; only differences are used.
 fn ms(time: Time) -> u32 {
