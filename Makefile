@@ -55,4 +55,4 @@ criterion:
 # Each fuzz target for a minute; needs a nightly toolchain and cargo-fuzz.
 fuzz:
 	@.ci/setup build
-	for target in frame handshake machine; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+	for target in frame handshake machine typed; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
