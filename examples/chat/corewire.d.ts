@@ -137,5 +137,7 @@ export class Corewire {
   who(room: string): Promise<Members>;
   nick(name: string): Promise<{ name: string }>;
   publish<T = unknown>(room: string, data: T, options?: { timeout?: number; id?: string }): Promise<Message<T>>;
+  /** Connects now, if it waits to. */
+  retry(): void;
   close(code?: number, reason?: string): Promise<void>;
 }

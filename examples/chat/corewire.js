@@ -51,7 +51,7 @@ export class Corewire {
   #prefix;
   #name;
   #ended = null; // resolves what close() promised
-  #onLine = () => this.#state === "waiting" && this.#connect();
+  #onLine = () => this.retry();
   #state = "connecting";
 
   constructor(url, options = {}) {
@@ -152,6 +152,11 @@ export class Corewire {
     id ??= this.#makeId();
     const isAnswer = (type, message) => type === "message" && message.id === id && message.room === room;
     return this.#ask({ type: "publish", isAnswer, room, data: () => ({ room, data }), id, timeout });
+  }
+
+  /** Connects now, if it waits to. */
+  retry() {
+    if (this.#state === "waiting") this.#connect();
   }
 
   /** Says goodbye, and does not come back. Resolves when the connection has ended. */
@@ -308,6 +313,7 @@ export class Corewire {
     if (type === "message") data.own = typeof data.id === "string" && data.id.startsWith(`${this.#prefix}-`);
     for (const request of this.#pending.values()) {
       if (!request.isAnswer(type, data)) continue;
+      if (type === "message") data.own = true;
       this.#settle(request);
       request.resolve(data);
     }
