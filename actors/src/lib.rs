@@ -1,7 +1,9 @@
 //! Actors that come with corewire, built on its public interface only.
 //!
-//! - [`cli`]: the demos' flags
+//! - [`packets`]: what services of one kind say to each other from shard to shard
 //! - [`typed`]: messages in JSON, `{"type": .., "data": ..}`, to handlers by their type
+//! - [`cli`]: the demos' flags
 
 pub mod cli;
+pub mod packets;
 pub mod typed;

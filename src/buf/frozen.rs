@@ -89,6 +89,14 @@ pub struct Shared {
     ticket: Rc<Frozen>,
 }
 
+impl Shared {
+    /// Whether both are views of the same ticket, and so of the same bytes.
+    #[inline]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.ticket, &other.ticket)
+    }
+}
+
 impl Deref for Shared {
     type Target = [u8];
 

@@ -274,6 +274,7 @@ impl<S: Session, G: Around> Cell for Connection<S, G> {
             return Next::Stay;
         }
         local.put_outgoing(outgoing);
+        self.link.release_later(local, me);
         let read = self.read_held(local, me);
         if self.link.state.waiting != Waiting::No {
             self.link.state.waiting = Waiting::AndDrained;

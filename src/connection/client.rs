@@ -46,6 +46,16 @@ impl<'a> Client<'a> {
     pub(crate) fn unguarded(link: &'a mut Link, local: &'a mut Local, me: ActorId) -> Self {
         Self { link, local, me, guard: None }
     }
+
+    /// The client of a session that is not running.
+    pub(super) fn with(
+        link: &'a mut Link,
+        local: &'a mut Local,
+        me: ActorId,
+        guard: Option<&'a mut dyn Guard>,
+    ) -> Self {
+        Self { link, local, me, guard }
+    }
 }
 
 impl Client<'_> {
@@ -268,6 +278,9 @@ impl Stream<'_> {
         }
         self.next = Opcode::Continuation;
         self.link.state.streaming = !fin;
+        if fin {
+            self.link.go_on_later(self.local, self.me);
+        }
         Ok(())
     }
 }

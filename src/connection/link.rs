@@ -1,11 +1,14 @@
 //! A connection's own state, under its session: the protocol, what waits to go out, what waits to be read.
 
 use super::bulk::Bulk;
+use super::deliver::Delivered;
+use super::frames::Frames;
+use super::later::{Later, Terms};
 use super::session::Close;
 use super::{Planted, Rules};
 use crate::actor::cell::Extra;
 use crate::actor::local::{Local, Request};
-use crate::actor::{ActorId, SendError};
+use crate::actor::{ActorId, Priority, SendError};
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{Outgoing, SocketId, Time, outgoing::GATHER_BYTES_MAX};
 use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
@@ -22,9 +25,8 @@ pub(crate) struct Link {
     outgoing: Option<Box<Outgoing>>,
     /// A message that has begun and not ended.
     pub(crate) assembly: Option<Buf>,
-    /// Bytes that were received and are not to be read yet.
-    #[expect(clippy::box_collection, reason = "8 bytes instead of 32 while nothing is held")]
-    held: Option<Box<VecDeque<Buf>>>,
+    /// What waits on either side; none while nothing does.
+    behind: Option<Box<Behind>>,
     pub(crate) socket: SocketId,
     /// When something was last heard, in milliseconds of the shard's clock.
     heard_ms: u32,
@@ -38,12 +40,23 @@ pub(crate) struct Link {
 /// What a connection's box has besides the session.
 pub(crate) const LINK_BYTES: usize = size_of::<Link>();
 
+/// What waits because one of the two is not ready for it.
+#[derive(Debug, Default)]
+struct Behind {
+    /// Bytes that were received and are not to be read yet.
+    held: VecDeque<Buf>,
+    /// Frames that are to be sent when the client has taken what was sent before.
+    later: Later,
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct LinkState {
     /// The kernel did not take all that was sent: nothing is sent and nothing read until it does.
     pub(crate) blocked: bool,
     /// The session wants to hear nothing.
     pub(crate) paused: bool,
+    /// Somebody else wants it to hear nothing.
+    choked: bool,
     /// The session waits for a future.
     pub(crate) waiting: Waiting,
     /// The driver was told not to receive.
@@ -91,7 +104,7 @@ impl Link {
             rules,
             outgoing,
             assembly: None,
-            held: None,
+            behind: None,
             socket,
             heard_ms: ms(now),
             tick_ms: 0,
@@ -104,12 +117,13 @@ impl Link {
 
     /// How many bytes wait for the peer.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes())
+        let later = self.behind.as_ref().map_or(0, |behind| behind.later.bytes());
+        self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes()) + later
     }
 
     /// How many bytes wait for anything.
     pub(crate) fn held_bytes(&self) -> usize {
-        let held = self.held.as_ref().map_or(0, |held| held.iter().map(Buf::len).sum());
+        let held = self.behind.as_ref().map_or(0, |behind| behind.held.iter().map(Buf::len).sum());
         self.queued_bytes() + held + self.assembly.as_ref().map_or(0, Buf::block_bytes)
     }
 
@@ -161,6 +175,13 @@ impl Link {
         local: &mut Local,
         me: ActorId,
     ) -> Result<(), SendError<Payload<'a>>> {
+        if self.behind.is_some() && !opcode.is_control() && self.must_wait() {
+            if fin && opcode != Opcode::Continuation {
+                return self.queue_later(opcode, Priority::Normal, payload, local);
+            }
+            // Nothing may come between the fragments of a message, so what waits goes before the first.
+            self.release_all(local);
+        }
         let payload_bytes = payload.as_bytes().len();
         let mut header = [0; HEADER_BYTES_MAX];
         let header_bytes = encode_header(
@@ -215,6 +236,7 @@ impl Link {
         let (code, reason) = close.map_or((None, ""), |close| (Some(close.code), &*close.reason));
         crate::wire::close::encode(code, reason, None, &mut payload);
         self.closed_with = code.map_or(1005, CloseCode::get);
+        self.release_all(local);
         let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
         // If even this has no room, the peer sees the connection end without a word.
         let _ = outgoing.gather([&payload, &[]], &mut local.pool);
@@ -250,7 +272,7 @@ impl Link {
     /// Keeps no list of pieces in which nothing is.
     #[inline]
     pub(crate) fn put_empty_outgoing(&mut self, local: &mut Local) {
-        if self.queued_bytes() == 0
+        if self.outgoing.as_ref().is_some_and(|outgoing| outgoing.is_empty())
             && let Some(outgoing) = self.outgoing.take()
         {
             local.put_outgoing(outgoing);
@@ -289,6 +311,155 @@ impl Link {
         local.want_sent(me.slot);
     }
 
+    // ---- later ----
+
+    /// Whether a frame must wait behind others, or for the client.
+    fn must_wait(&self) -> bool {
+        self.state.blocked || self.behind.as_ref().is_some_and(|behind| !behind.later.is_empty())
+    }
+
+    /// Queues a frame of the session's own behind what waits.
+    #[cold]
+    fn queue_later<'a>(
+        &mut self,
+        opcode: Opcode,
+        priority: Priority,
+        payload: Payload<'a>,
+        local: &mut Local,
+    ) -> Result<(), SendError<Payload<'a>>> {
+        let payload_bytes = payload.as_bytes().len();
+        let mut header = [0; HEADER_BYTES_MAX];
+        let header_bytes = encode_header(
+            &Header { fin: true, rsv: Rsv::NONE, opcode, key: None, payload_bytes: payload_bytes as u64 },
+            &mut header,
+        );
+        let header = &header[..header_bytes];
+        let later = &mut self.behind.get_or_insert_default().later;
+        let mut payload = payload;
+        // In a block that is received into it would keep that from everybody else.
+        let whole = payload_bytes > GATHER_BYTES_MAX
+            && match &mut payload {
+                Payload::Owned(frame) => !frame.is_in_receive_block() && frame.prepend(header).is_ok(),
+                Payload::Copied(_) => false,
+            };
+        match payload {
+            Payload::Owned(frame) if whole => later.push_own_whole(priority, frame),
+            payload => {
+                if let Err(exhausted) =
+                    later.push_own(priority, [header, payload.as_bytes()], &mut local.pool)
+                {
+                    local.memory_is_short(exhausted);
+                    return Err(SendError::Full(payload));
+                }
+                if let Payload::Owned(payload) = payload {
+                    local.pool.recycle(payload);
+                }
+            }
+        }
+        local.counters.messages_out += 1;
+        Ok(())
+    }
+
+    /// Queues frames that go to many: all of them for this turn's send, or each on its terms if the client is behind.
+    #[inline]
+    pub(super) fn queue_shared(
+        &mut self,
+        frames: &Frames,
+        terms: &Terms<'_>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Delivered {
+        if self.machine.close_sent() {
+            return Delivered::Gone;
+        }
+        if self.must_wait() || self.state.streaming || self.is_ahead() {
+            return self.queue_shared_later(frames, terms, local, me);
+        }
+        let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        outgoing.push_shared(frames.shared(), frames.span());
+        local.counters.messages_out += frames.len() as u64;
+        local.mark_dirty(me.slot);
+        Delivered::Sent
+    }
+
+    #[cold]
+    fn queue_shared_later(
+        &mut self,
+        frames: &Frames,
+        terms: &Terms<'_>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Delivered {
+        let later = &mut self.behind.get_or_insert_default().later;
+        let others = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
+        // What is on its way already does not count against a room: it could not be dropped.
+        let bytes_max =
+            self.rules.send_queue_bytes_max.saturating_sub(others).max(self.rules.send_queue_bytes_max / 2);
+        let mut dropped = 0;
+        for index in 0..frames.len() {
+            match later.push(frames, index, terms, bytes_max, &mut local.pool) {
+                Some(some) => dropped += some,
+                None => {
+                    let more = later.clear(&mut local.pool) + (frames.len() - index) as u32;
+                    local.counters.slow_dropped += u64::from(dropped + more);
+                    self.put_empty_behind();
+                    return Delivered::TooSlow { dropped: dropped + more };
+                }
+            }
+        }
+        let (frames_wait, bytes_wait) = later.share(terms.room);
+        local.counters.messages_out += frames.len() as u64;
+        local.counters.slow_dropped += u64::from(dropped);
+        if !self.state.blocked && !self.state.streaming {
+            local.want_sent(me.slot); // so much was to be sent in this turn already; it goes on after that
+        }
+        self.put_empty_behind();
+        Delivered::Waits { frames: frames_wait, bytes: bytes_wait, dropped }
+    }
+
+    /// The client has taken what was sent before: moves some of what waits to the next send.
+    pub(super) fn release_later(&mut self, local: &mut Local, me: ActorId) {
+        if self.state.blocked || self.state.streaming {
+            return;
+        }
+        let Some(behind) = self.behind.as_mut().filter(|behind| !behind.later.is_empty()) else { return };
+        let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        behind.later.release(outgoing, IN_FLIGHT_BYTES);
+        if !behind.later.is_empty() {
+            local.want_sent(me.slot);
+        }
+        self.put_empty_behind();
+        local.mark_dirty(me.slot);
+    }
+
+    /// Nothing but the client stands against what waits any more: it goes on when this turn's send is done.
+    pub(super) fn go_on_later(&mut self, local: &mut Local, me: ActorId) {
+        if self.behind.as_ref().is_some_and(|behind| !behind.later.is_empty()) {
+            local.want_sent(me.slot);
+        }
+    }
+
+    /// Moves all that waits to the next send: what follows must come after it.
+    pub(super) fn release_all(&mut self, local: &mut Local) {
+        if let Some(behind) = self.behind.as_mut() {
+            let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+            behind.later.release(outgoing, usize::MAX);
+            self.put_empty_behind();
+        }
+    }
+
+    /// How many frames and bytes of a room wait for the client.
+    pub(super) fn waits_of(&self, room: u32) -> (u32, usize) {
+        self.behind.as_ref().map_or((0, 0), |behind| behind.later.share(room))
+    }
+
+    /// Drops what waits, for a connection that ends without it.
+    pub(super) fn forget_later(&mut self, local: &mut Local) {
+        if let Some(behind) = self.behind.as_mut() {
+            behind.later.clear(&mut local.pool);
+        }
+    }
+
     // ---- in ----
 
     /// Whether what comes must wait: the peer does not take our answers, or the session does not want to hear.
@@ -298,7 +469,7 @@ impl Link {
 
     /// The session wants to hear nothing, for now.
     pub(crate) fn wants_nothing(&self) -> bool {
-        self.state.paused || self.state.waiting != Waiting::No
+        self.state.paused || self.state.choked || self.state.waiting != Waiting::No
     }
 
     /// So much waits to be sent in this turn that reading on would overflow the queue of a peer that does read.
@@ -314,7 +485,7 @@ impl Link {
     pub(crate) fn hold(&mut self, bytes: Buf, local: &mut Local, me: ActorId) -> Result<(), Exhausted> {
         let own = local.pool.copy(&bytes)?;
         local.pool.recycle(bytes);
-        let held = self.held.get_or_insert_default();
+        let held = &mut self.behind.get_or_insert_default().held;
         match self.rules.planted {
             Some(Planted::Overtaken) => held.push_front(own),
             _ => held.push_back(own),
@@ -327,7 +498,7 @@ impl Link {
     /// If reading waits only because so much is to be sent in this turn, it goes on when that is done. Nobody else would
     /// say so: a send that succeeds is silent.
     pub(crate) fn go_on_when_sent(&mut self, local: &mut Local, me: ActorId) {
-        let waits = self.held.is_some() || self.state.reading_stopped;
+        let waits = self.has_held() || self.state.reading_stopped;
         if waits && !self.state.blocked && self.is_ahead() {
             local.want_sent(me.slot);
         }
@@ -336,12 +507,12 @@ impl Link {
     /// Keeps what came in the same segment as the handshake, to be read once the session is open.
     pub(crate) fn hold_first(&mut self, bytes: Buf, local: &mut Local) {
         let bytes = local.pool.keep(bytes);
-        self.held.get_or_insert_default().push_back(bytes);
+        self.behind.get_or_insert_default().held.push_back(bytes);
     }
 
     /// Puts bytes back that were taken from those that wait.
     pub(crate) fn hold_front(&mut self, bytes: Buf) {
-        self.held.get_or_insert_default().push_front(bytes);
+        self.behind.get_or_insert_default().held.push_front(bytes);
     }
 
     /// Bytes that waited and need not any more.
@@ -349,16 +520,21 @@ impl Link {
         if self.must_hold() {
             return None;
         }
-        let held = self.held.as_mut()?;
-        let next = held.pop_front();
-        if held.is_empty() {
-            self.held = None;
-        }
+        let behind = self.behind.as_mut()?;
+        let next = behind.held.pop_front();
+        self.put_empty_behind();
         next
     }
 
     pub(crate) fn has_held(&self) -> bool {
-        self.held.is_some()
+        self.behind.as_ref().is_some_and(|behind| !behind.held.is_empty())
+    }
+
+    /// Keeps no box in which nothing waits.
+    fn put_empty_behind(&mut self) {
+        if self.behind.as_ref().is_some_and(|behind| behind.held.is_empty() && behind.later.is_empty()) {
+            self.behind = None;
+        }
     }
 
     /// So many bytes came at once: reads in bulk from now on, or no more, if that is better.
@@ -381,6 +557,17 @@ impl Link {
         self.stop_reading(local);
     }
 
+    /// Somebody else wants that the session hears nothing for now, or does not any more.
+    pub(super) fn choke(&mut self, on: bool, local: &mut Local, me: ActorId) {
+        let was = std::mem::replace(&mut self.state.choked, on);
+        if on {
+            self.stop_reading(local);
+        } else if was {
+            self.heard(local.now());
+            local.tick_at(local.now(), me);
+        }
+    }
+
     /// The session wants to hear again. What waits is read from a tick, since a handler of this session is running.
     pub(crate) fn resume(&mut self, local: &mut Local, me: ActorId) {
         if std::mem::take(&mut self.state.paused) {
@@ -391,7 +578,7 @@ impl Link {
 
     /// Lets the kernel receive again, if nothing stands against it.
     pub(crate) fn resume_reading(&mut self, local: &mut Local) {
-        if self.state.reading_stopped && !self.must_hold() && self.held.is_none() {
+        if self.state.reading_stopped && !self.must_hold() && !self.has_held() {
             self.state.reading_stopped = false;
             if self.rules.planted == Some(Planted::NotResumed) {
                 return;
@@ -456,6 +643,9 @@ pub(crate) fn opcode_of(kind: Kind) -> Opcode {
         Kind::Binary => Opcode::Binary,
     }
 }
+
+/// What waits for a client that was behind is sent so much at a time, so that what is urgent need not wait for more.
+const IN_FLIGHT_BYTES: usize = 64 << 10;
 
 /// Wraps after 49 days; only differences are used.
 fn ms(time: Time) -> u32 {

@@ -47,6 +47,8 @@ pub struct Stats {
     pub shed: u64,
     /// Connections that were closed because the client did not take what was sent.
     pub slow_closed: u64,
+    /// Messages of rooms that were dropped for clients that were behind.
+    pub slow_dropped: u64,
     /// Times that a shard slept to the end of its longest sleep although another thread had something for it: a wake-up
     /// that was lost, or about to come. More than a few are a mistake of corewire.
     pub wakes_lost: u64,
@@ -75,6 +77,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         answers_late,
         dropped,
         restarts,
+        slow_dropped,
     } = *counters;
     let values = [
         messages_in,
@@ -93,6 +96,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         answers_late,
         dropped,
         restarts,
+        slow_dropped,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -128,6 +132,7 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         answers_late: sum(13),
         dropped: sum(14),
         restarts: sum(15),
+        slow_dropped: sum(16),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

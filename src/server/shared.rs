@@ -133,4 +133,4 @@ impl Shared {
 }
 
 /// How many figures a shard shows; see [`super::metrics`].
-pub(crate) const FIGURES: usize = 17;
+pub(crate) const FIGURES: usize = 18;

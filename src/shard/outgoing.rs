@@ -7,6 +7,7 @@
 use crate::buf::{Buf, Exhausted, Pool, Shared};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Range;
 
 /// A payload of up to this many bytes is copied into the gather block; a larger one is sent from where it is.
 pub const GATHER_BYTES_MAX: usize = 512;
@@ -25,8 +26,8 @@ pub enum Piece {
     Gathered(Buf),
     /// A payload that is this connection's alone.
     Own(Buf),
-    /// A payload that goes to many, and how much of its front is sent already.
-    Shared(Shared, usize),
+    /// Bytes that go to many: these of a view.
+    Shared(Shared, Range<u32>),
 }
 
 impl Outgoing {
@@ -109,11 +110,52 @@ impl Outgoing {
         }
     }
 
-    /// Adds a payload that others send too.
-    pub fn push_shared(&mut self, payload: Shared) {
-        if !payload.is_empty() {
-            self.bytes += payload.len();
-            self.pieces.push_back(Piece::Shared(payload, 0));
+    /// Adds bytes of a view that others send too: by reference, next to what precedes them in the same view, or copied
+    /// behind what was gathered, if there is something and they are few.
+    ///
+    /// # Panics
+    /// If the view does not have them.
+    ///
+    /// ```
+    /// use corewire::buf::{Pool, PoolConfig};
+    /// use corewire::shard::Outgoing;
+    ///
+    /// let mut pool = Pool::new(&PoolConfig::default())?;
+    /// let two = pool.copy(b"one two").unwrap();
+    /// let view = pool.freeze(two, 1).next().unwrap().open();
+    /// let mut outgoing = Outgoing::default();
+    /// outgoing.push_shared(&view, 0..3);
+    /// outgoing.push_shared(&view, 3..7);
+    /// assert_eq!((outgoing.pieces(), outgoing.bytes()), (1, 7));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn push_shared(&mut self, view: &Shared, range: Range<u32>) {
+        let bytes = &view[range.start as usize..range.end as usize];
+        if bytes.is_empty() {
+            return;
+        }
+        self.bytes += bytes.len();
+        match self.pieces.back_mut() {
+            Some(Piece::Shared(last, to)) if to.end == range.start && last.is_same(view) => {
+                to.end = range.end
+            }
+            Some(Piece::Gathered(block))
+                if bytes.len() <= GATHER_BYTES_MAX && block.room() >= bytes.len() =>
+            {
+                block.extend_from_slice(bytes).expect("there is room");
+            }
+            _ => self.pieces.push_back(Piece::Shared(view.clone(), range)),
+        }
+    }
+
+    /// Adds a piece as it is.
+    pub(crate) fn push_piece(&mut self, piece: Piece) {
+        match piece {
+            Piece::Shared(view, range) => self.push_shared(&view, range),
+            piece => {
+                self.bytes += piece.bytes().len();
+                self.pieces.push_back(piece);
+            }
         }
     }
 
@@ -135,7 +177,7 @@ impl Outgoing {
             if sent < here {
                 match piece {
                     Piece::Gathered(block) | Piece::Own(block) => block.advance(sent),
-                    Piece::Shared(_, at) => *at += sent,
+                    Piece::Shared(_, range) => range.start += sent as u32,
                 }
                 return;
             }
@@ -175,10 +217,10 @@ impl Outgoing {
 }
 
 impl Piece {
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Gathered(block) | Self::Own(block) => block,
-            Self::Shared(view, sent) => &view[*sent..],
+            Self::Shared(view, range) => &view[range.start as usize..range.end as usize],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What actors may rely on, where nothing goes wrong; `tests/sim` has the other worlds.
 
 mod ask;
+mod close;
 mod every;
 mod life;
 mod log;

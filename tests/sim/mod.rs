@@ -9,6 +9,7 @@ mod groups;
 mod middleware;
 mod names;
 mod outside;
+mod packets;
 mod planted;
 mod rings;
 mod sessions;

@@ -108,6 +108,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) slow_closed: u64,
+    pub(crate) slow_dropped: u64,
     pub(crate) wakes_lost: u64,
     pub(crate) asks: u64,
     pub(crate) asks_failed: u64,

@@ -219,6 +219,24 @@ impl Local {
         let _ = self.try_run(slot, f);
     }
 
+    /// Lends the cell of an actor that is not running to `f`, which calls nothing of the user's. `None`: it has ended, or
+    /// is running, or lives elsewhere.
+    #[inline]
+    pub(crate) fn lend<R>(
+        &mut self,
+        id: ActorId,
+        f: impl FnOnce(&mut dyn Cell, &mut Self) -> R,
+    ) -> Option<R> {
+        if id.shard != self.me {
+            return None;
+        }
+        let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.holds(id))?;
+        let mut cell = slot.cell.take()?;
+        let result = f(&mut *cell, self);
+        self.slots[id.slot as usize].cell = Some(cell);
+        Some(result)
+    }
+
     /// Runs `f`, which has no use for an actor, and contains its panics.
     pub(super) fn run_nobody(&mut self, f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> Next) {
         struct Nobody;

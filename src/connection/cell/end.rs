@@ -96,6 +96,10 @@ impl<S: Session, G: Around> Connection<S, G> {
                 local.pool.recycle(assembly);
             }
         }
+        if goodbye {
+            self.link.release_all(local);
+        }
+        self.link.forget_later(local);
         let (outgoing, blocked) = self.link.take_all_outgoing();
         if goodbye {
             return Next::Become(Box::new(Farewell::new(
@@ -116,6 +120,7 @@ impl<S: Session, G: Around> Connection<S, G> {
     pub(super) fn reset(&mut self, why: &str, local: &mut Local, me: ActorId) -> Next {
         let reason = CloseReason { code: 1006, reason: why.into(), by: ClosedBy::Server };
         self.tell_closed(reason, local, me);
+        self.link.forget_later(local);
         if let (Some(outgoing), _) = self.link.take_all_outgoing() {
             local.put_outgoing(outgoing);
         }
