@@ -12,6 +12,7 @@ mod outside;
 mod packets;
 mod planted;
 mod rings;
+mod rooms;
 mod sessions;
 mod users;
 mod watches;

@@ -28,6 +28,16 @@ impl Local {
         self.post(to.id, What::Message(to.delivery, priority), message, from)
     }
 
+    /// Sends to an actor of this shard in the next turn in which there is room. As many are under way as actors, if each has
+    /// one.
+    pub(crate) fn send_next_turn<M: Sendable>(&mut self, to: Route, message: M) {
+        self.tell(self.me, move |local| {
+            if let Err(SendError::Full(message)) = local.send(to, message, Priority::Normal, Some(to.id)) {
+                local.send_next_turn(to, message);
+            }
+        });
+    }
+
     /// Puts a message into a mailbox of this shard, or into the lane to another.
     #[inline]
     pub(super) fn post<M: Sendable>(
