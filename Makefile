@@ -1,11 +1,16 @@
 # Each target does its own set-up: missing system packages are installed by apt, with a line that says so.
 
-.PHONY: echo test check clients bench bench-quick contenders criterion fuzz
+.PHONY: echo chat test check clients bench bench-quick contenders criterion fuzz
 
 # The echo demo on :9001. Flags: make echo ARGS="--workers 2"
 echo:
 	@.ci/setup build
 	cargo run --release --example echo -- $(ARGS)
+
+# The chat on :8080, with its page. Flags: make chat ARGS="--workers 2"
+chat:
+	@.ci/setup build
+	cargo run --release --example chat -- $(ARGS)
 
 # Everything: tests, the rings under loom, lints, real clients.
 test:

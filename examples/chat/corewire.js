@@ -349,7 +349,12 @@ export class Corewire {
   }
 
   #error(error) {
-    const request = this.#pending.get(error.id);
+    let request = this.#pending.get(error.id);
+    for (const other of this.#pending.values()) {
+      // Rooms do not know ids of anything but messages.
+      const isIt = error.id === undefined && other.sent && other.type === error.of && other.data().room === error.room;
+      if (isIt) request ??= other;
+    }
     if (request) return this.#fail(request, error.code, error.message, { remote: true });
     this.#emit("error", error);
   }

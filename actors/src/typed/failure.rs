@@ -2,6 +2,7 @@
 //!
 //! Does not know: the wire.
 
+use crate::rooms::RoomError;
 use corewire::actor::{AskError, Refused, SendError};
 use corewire::connection::Close;
 use std::borrow::Cow;
@@ -10,7 +11,8 @@ use std::fmt;
 /// Why a message was not handled, for its client: a code for programs, and words for people. Or that the connection is
 /// to be closed, if it was made from a [`Close`].
 ///
-/// Made by `?` from text (`failed`), from what could not be sent (`busy`, `gone`) or was not answered (`failed`), and from a [`Close`].
+/// Made by `?` from text (`failed`), from what could not be sent (`busy`, `gone`) or was not answered (`failed`), from a
+/// [`RoomError`] with its own code, and from a [`Close`].
 ///
 /// ```
 /// use corewire_actors::typed::Failure;
@@ -103,5 +105,11 @@ impl<M> From<SendError<M>> for Failure {
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         Self::new("failed", error.to_string())
+    }
+}
+
+impl From<RoomError> for Failure {
+    fn from(error: RoomError) -> Self {
+        Self::new(error.code(), error.to_string())
     }
 }
