@@ -27,11 +27,11 @@ check:
 	cargo check --workspace --all-features --all-targets
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# The echo demo against real clients: python, node, a browser, Autobahn.
+# The echo demo against real clients: python, node, a browser, Autobahn. And the chat, in two windows.
 clients:
 	@.ci/setup build
 	@.ci/setup clients
-	cargo build --release --example echo
+	cargo build --release --example echo --example chat
 	tests/clients/run
 
 # corewire beside uWebSockets and others in one run: table, plots and raw results in benches/results; some 25 minutes.

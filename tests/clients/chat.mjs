@@ -226,13 +226,9 @@ try {
   await ann.untilSaid("bob joined");
   assert.equal(await bob.read(`document.documentElement.scrollWidth <= innerWidth`), true, "nothing is wider than a phone");
 
-  // They talk. What they write is text, whatever it looks like.
+  // They talk.
   await bob.say("Me, from the train.");
   await ann.untilSaid("Me, from the train.");
-  const markup = `<img src=x onerror="document.title='owned'"><b>bold</b>`;
-  await bob.say(markup);
-  await ann.untilSaid(markup);
-  assert.equal(await ann.read(`document.querySelectorAll(".log img, .log b").length`), 0);
   await ann.say("The notes are at https://example.org/notes, have a look.");
   await bob.untilSaid("have a look.");
   assert.equal(await bob.read(`document.querySelector(".log a").href`), "https://example.org/notes");
@@ -240,12 +236,12 @@ try {
   // Another room: unread there, commands, names.
   await ann.say("/join kitchen");
   await ann.until(`document.querySelector("#title strong").textContent === "# kitchen"`);
-  await bob.say("Are you still there?");
+  await bob.say("I have. Are you still there?");
   await ann.until(`document.querySelector(".unread")?.textContent === "1"`);
   await ann.say("/who");
   await ann.untilSaid("1 person: ann");
   await ann.click("#rooms li:first-child .room");
-  await ann.untilSaid("Are you still there?");
+  await ann.untilSaid("I have. Are you still there?");
   await bob.say("/nick Bob");
   await ann.untilPeople("ann (you)", "Bob");
   await ann.say("Always.");
@@ -258,6 +254,12 @@ try {
   await bob.picture("phone-people");
   await bob.press("Escape");
   await bob.until(`!document.querySelector("#aside").checkVisibility()`);
+
+  // What they write is text, whatever it looks like.
+  const markup = `<img src=x onerror="document.title='owned'"><b>bold</b>`;
+  await bob.say(markup);
+  await ann.untilSaid(markup);
+  assert.equal(await ann.read(`document.querySelectorAll(".log img, .log b").length`), 0);
 
   // One is killed; the other sees it. It comes back, reloaded, and has its name, its rooms, and what was said.
   await bob.close();
