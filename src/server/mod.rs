@@ -46,12 +46,13 @@ use crate::shard::uring::{Peers, UringDriver, Waker};
 use crate::shard::{Mesh, Shard, ShardId, Stopwatch};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
-use crate::wire::http::Refusal;
+use crate::wire::http::{Page, Refusal};
 use house::House;
 use pool::Threads;
 use route::Routes;
 use shared::{Phase, Shared};
 use signals::Heeded;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -153,6 +154,31 @@ impl Server {
         S: Session,
     {
         self.routes.add_later(path, Open, ask);
+        self
+    }
+
+    /// Browsers that ask for `path`, and for no WebSocket, get this page: the bytes that are given here, whoever asks, to GET
+    /// and HEAD. It may have the path of a WebSocket. Middleware does not see it.
+    ///
+    /// It is for the few pages that go with a WebSocket, and is copied for each who asks; what is larger than a MiB, or
+    /// changes, is better served by a web server.
+    ///
+    /// # Panics
+    /// If the content type has a control character in it.
+    ///
+    /// ```
+    /// use corewire::Server;
+    /// let page = "<!doctype html><script>new WebSocket(`ws://${location.host}/ws`)</script>";
+    /// let server = Server::bind(":9001").page("/", "text/html; charset=utf-8", page.as_bytes());
+    /// ```
+    pub fn page(
+        mut self,
+        path: &str,
+        content_type: impl Into<Cow<'static, str>>,
+        body: impl Into<Cow<'static, [u8]>>,
+    ) -> Self {
+        let page = Page::new(content_type, body).expect("a content type is one line of text");
+        self.routes.add_page(path, page);
         self
     }
 
