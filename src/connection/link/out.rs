@@ -137,6 +137,7 @@ impl Link {
         self.tick_in(timeout_ms, local, me);
         // Its answer must be heard, whatever the session wanted; the session itself hears nothing more of this client.
         self.state.paused |= std::mem::take(&mut self.state.waiting) != Waiting::No;
+        self.state.paused |= std::mem::take(&mut self.state.choked);
         self.resume(local, me);
     }
 
