@@ -33,4 +33,5 @@ mod start;
 mod stats;
 mod supervision;
 mod time;
+mod urgent;
 mod work;

@@ -2,16 +2,19 @@
 
 mod actors;
 mod asks;
+mod board;
 mod echo;
 mod families;
 mod futures;
 mod groups;
 mod middleware;
 mod names;
+mod outbox;
 mod outside;
 mod planted;
 mod rings;
 mod sessions;
+mod terms;
 mod users;
 mod watches;
 mod work;
