@@ -5,7 +5,7 @@ use super::ask::{Answers, Ask, WITHIN};
 use super::cell::{Extra, Guard, Lent};
 use super::local::Local;
 use super::recipient::To;
-use super::{Actor, Priority, Sendable};
+use super::{Actor, Handler, Priority, Sendable};
 use crate::shard::{ShardId, Time};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -177,6 +177,35 @@ impl<'a, A: Actor> Context<'a, A> {
         self.local.every(period, to.route(), message, self.me)
     }
 
+    /// Sends `message` to this actor itself in the next turn: for work that is done in slices, between which sockets, timers
+    /// and other actors have their turn. It is not lost: where there is no room for it, it is tried again. One at a time, then.
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    ///
+    /// struct Archive(Vec<u64>);
+    /// struct Sum { from: usize, sum: u64 }
+    /// impl Actor for Archive {}
+    /// impl Handler<Sum> for Archive {
+    ///     type Reply = ();
+    ///     fn handle(&mut self, Sum { from, sum }: Sum, cx: &mut Context<Self>) {
+    ///         let until = self.0.len().min(from + 10_000);
+    ///         let sum = sum + self.0[from..until].iter().sum::<u64>();
+    ///         if until < self.0.len() {
+    ///             cx.next_turn(Sum { from: until, sum });
+    ///         } else {
+    ///             println!("{sum}");
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn next_turn<M: Sendable>(&mut self, message: M)
+    where
+        A: Handler<M>,
+    {
+        self.local.send_next_turn(self.address().recipient::<M>().route(), message);
+    }
+
     /// Takes a timer back. False if it has fired, and was not to fire again.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.local.cancel(timer)
@@ -185,7 +214,7 @@ impl<'a, A: Actor> Context<'a, A> {
     /// Starts an actor on this shard. It is there at once: what is sent to it before this handler ends waits for it.
     ///
     /// # Errors
-    /// The shard has no slot left, or is ending; the actor comes back.
+    /// The actor comes back: the shard has no slot left ([`SendError::Full`]), or is ending ([`SendError::Gone`]).
     pub fn spawn<B: Actor>(&mut self, actor: B) -> Result<Address<B>, SendError<B>> {
         const { assert!(!B::IS_SESSION, "a session is made by a route, for a client; it cannot be spawned") };
         self.local.spawn(actor)

@@ -67,6 +67,32 @@ impl<A: Actor> Context<'_, A> {
         with_link(self.local, session, |link, _, local| link.choke(true, local, session)).is_some()
     }
 
+    /// Closes a session of this shard, after what was sent to its client, and through its middleware: as if it had closed
+    /// itself. False: nobody is there, or it is closing, or lives on another shard; or it is who asks, and has
+    /// [`Client::close`].
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    /// use corewire::actor::ActorId;
+    ///
+    /// /// Shows everybody out.
+    /// struct Porter(Vec<ActorId>);
+    /// impl Actor for Porter {
+    ///     fn stopped(&mut self, _: &Reason, cx: &mut Context<Self>) {
+    ///         for session in self.0.drain(..) {
+    ///             cx.close_session(session, Close::new(4000, "the house is closed"));
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn close_session(&mut self, session: ActorId, with: Close) -> bool {
+        let open = with_link(self.local, session, |link, _, _| !link.state.closing) == Some(true);
+        if open {
+            close(self.local, session, with);
+        }
+        open
+    }
+
     /// Takes [`Self::hold_reads`] back.
     pub fn release_reads(&mut self, session: ActorId) -> bool {
         with_link(self.local, session, |link, _, local| link.choke(false, local, session)).is_some()
@@ -178,12 +204,16 @@ fn ended_if_too_slow(delivered: Delivered, local: &mut Local, id: ActorId) -> De
 
 #[cold]
 fn end_too_slow(local: &mut Local, id: ActorId) {
+    with_link(local, id, |link, _, local| link.count_slow(local));
+    close(local, id, Close::new(1013, "too slow: what was sent was not taken"));
+}
+
+/// Closes a connection of this shard.
+fn close(local: &mut Local, id: ActorId, close: Close) {
     local.run(id.slot, |cell, local, me| {
         let Lent { extra, guard } = cell.parts().1;
         let extra: &mut dyn Any = extra;
         if let Some(link) = extra.downcast_mut::<Link>() {
-            link.count_slow(local);
-            let close = Close::new(1013, "too slow: what was sent was not taken");
             Client::with(link, local, me, guard).close(close);
         }
         Next::Stay

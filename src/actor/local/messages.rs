@@ -28,6 +28,16 @@ impl Local {
         self.post(to.id, What::Message(to.delivery, priority), message, from)
     }
 
+    /// Sends to an actor of this shard in the next turn in which there is room. As many are under way as actors, if each has
+    /// one.
+    pub(crate) fn send_next_turn<M: Sendable>(&mut self, to: Route, message: M) {
+        self.tell(self.me, move |local| {
+            if let Err(SendError::Full(message)) = local.send(to, message, Priority::Normal, Some(to.id)) {
+                local.send_next_turn(to, message);
+            }
+        });
+    }
+
     /// Puts a message into a mailbox of this shard, or into the lane to another.
     #[inline]
     pub(super) fn post<M: Sendable>(
@@ -188,10 +198,10 @@ impl Local {
             }
             let Some(slot) = self.ready.pop_front() else { return };
             let state = &mut self.slots[slot as usize].state;
+            state.ready = false;
             if state.waiting {
                 continue; // it is here from before
             }
-            state.ready = false;
             let mut handled = 0;
             let mut owed = None; // an answer, by the handler that runs
             let ran = self.try_run(slot, |cell, local, me| {
@@ -226,12 +236,10 @@ impl Local {
             {
                 self.answer(asker, Err(AskError::Crashed));
             }
-            let entry = &mut self.slots[slot as usize];
-            if entry.mailbox.len() == 0 {
+            if self.waiting_for(slot) == 0 {
                 self.end_if_done(slot);
-            } else if !entry.state.ready {
-                entry.state.ready = true;
-                self.ready.push_back(slot);
+            } else {
+                self.queue_mail(slot);
             }
         }
     }

@@ -111,10 +111,13 @@ impl Link {
 
     /// Somebody else wants that the session hears nothing for now, or does not any more.
     pub(crate) fn choke(&mut self, on: bool, local: &mut Local, me: ActorId) {
-        let was = std::mem::replace(&mut self.state.choked, on && !self.state.closing);
-        if self.state.choked {
+        if self.state.closing {
+            return; // its client's answer must be heard
+        }
+        let was = std::mem::replace(&mut self.state.choked, on);
+        if on {
             self.stop_reading(local);
-        } else if was && !on {
+        } else if was {
             self.heard(local.now());
             local.tick_at(local.now(), me);
         }

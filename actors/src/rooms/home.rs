@@ -1,0 +1,540 @@
+//! A room at home: its order, what it remembers, who is in it, and which shards have members.
+//!
+//! It does the same little work for each message however many members hear it: it writes the frames once and hands each
+//! shard with members a ticket. What a shard does with it is its [`Relay`](super::relay)'s.
+
+use super::Room;
+use super::enter::Format;
+use super::envelope::{self, What, plain_of};
+use super::item::{Item, Said, Since};
+use super::log::{Entry, Log};
+use super::note::{Body, Note};
+use super::people::People;
+use super::rules::RoomRules;
+use crate::packets::Packets;
+use corewire::actor::{Actor, ActorId, Context, Priority};
+use corewire::buf::Exhausted;
+use corewire::connection::{FRAME_HEADER_BYTES_MAX, FrameWriter, Frames, FramesTicket, Message};
+use corewire::shard::ShardId;
+use corewire::wire::Kind;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// All that the room's home shard knows of it.
+#[derive(Debug)]
+pub(super) struct Home {
+    room: Room,
+    rules: RoomRules,
+    /// Which life of the room this is: numbers of another mean nothing.
+    epoch: u64,
+    /// The number of the last message.
+    seq: u64,
+    /// Said, and not yet in the order.
+    pending: Vec<Note>,
+    pending_bytes: usize,
+    log: Log,
+    lines: Vec<Line>,
+    pub(super) people: People,
+    /// Whose clients are not read from, because members are behind.
+    held: Vec<ActorId>,
+    /// It is among those that are to be sealed; and among those that are to be told of again later.
+    pub(super) is_listed: bool,
+    pub(super) is_later: bool,
+}
+
+/// The way to one shard with members.
+#[derive(Debug)]
+struct Line {
+    shard: ShardId,
+    /// Members, by what they hear.
+    plain: u32,
+    json: u32,
+    /// Said, and not yet sent there.
+    waiting: VecDeque<Box<Said>>,
+    waiting_frames: u32,
+    waiting_bytes: usize,
+    /// Sent, and not yet heard by all members: the last number and the bytes of each.
+    under_way: VecDeque<(u64, usize)>,
+    under_way_bytes: usize,
+    /// Members there are far behind.
+    behind: bool,
+}
+
+/// What became of a note.
+pub(super) enum Taken {
+    /// It will be said.
+    Yes,
+    /// And its author is to be read from no more until members have caught up.
+    Hold,
+    /// No room for it.
+    Full(Note),
+}
+
+impl Home {
+    pub(super) fn new(room: Room, rules: RoomRules, epoch: u64) -> Self {
+        Self {
+            room,
+            rules,
+            epoch,
+            seq: 0,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            log: Log::default(),
+            lines: Vec::new(),
+            people: People::default(),
+            held: Vec::new(),
+            is_listed: false,
+            is_later: false,
+        }
+    }
+
+    /// Whether it can be forgotten: nobody is in it, and there is nothing to remember.
+    pub(super) fn is_over(&self) -> bool {
+        self.lines.is_empty()
+            && self.pending.is_empty()
+            && self.log.is_empty()
+            && !self.is_listed
+            && !self.is_later
+    }
+
+    pub(super) fn members(&self) -> usize {
+        self.lines.iter().map(|line| (line.plain + line.json) as usize).sum()
+    }
+
+    /// Forgets what is too old.
+    pub(super) fn trim(&mut self, now_ms: u64) {
+        self.log.trim(&self.rules, now_ms);
+    }
+
+    // ---- who is in it ----
+
+    /// Somebody comes. What it missed goes ahead of what is said from now on.
+    pub(super) fn enter<A: Actor>(
+        &mut self,
+        from: ShardId,
+        who: ActorId,
+        name: Option<Arc<str>>,
+        format: Format,
+        since: Since,
+        packets: &mut Packets<Item>,
+        cx: &mut Context<'_, A>,
+    ) {
+        let line = self.line(from);
+        *line.count(format) += 1;
+        if let Some(name) = name.filter(|_| self.rules.presence) {
+            self.people.come(who, name);
+        }
+        let (frames, seq) = match self.missed(format, since, cx) {
+            Ok(frames) => (frames, self.seq),
+            Err(exhausted) => {
+                tracing::warn!(room = self.room.name(), %exhausted, "no memory for what a member has missed");
+                (None, self.seq)
+            }
+        };
+        packets.push(from, Item::Entered { room: self.room.clone(), who, seq, frames });
+    }
+
+    /// Somebody has gone.
+    pub(super) fn exit(&mut self, from: ShardId, who: ActorId, format: Format, packets: &mut Packets<Item>) {
+        let Some(at) = self.lines.iter().position(|line| line.shard == from) else { return };
+        let line = &mut self.lines[at];
+        let count = line.count(format);
+        *count = count.saturating_sub(1);
+        if line.plain + line.json == 0 {
+            let was_behind = self.lines.swap_remove(at).behind;
+            self.caught_up_after(was_behind, packets);
+        }
+        self.people.go(who);
+    }
+
+    /// A shard has gone with all its members.
+    pub(super) fn lose(&mut self, shard: ShardId, packets: &mut Packets<Item>) {
+        if let Some(at) = self.lines.iter().position(|line| line.shard == shard) {
+            let was_behind = self.lines.swap_remove(at).behind;
+            self.people.lose(shard);
+            self.caught_up_after(was_behind, packets);
+        }
+    }
+
+    fn line(&mut self, shard: ShardId) -> &mut Line {
+        let at = self.lines.iter().position(|line| line.shard == shard).unwrap_or_else(|| {
+            self.lines.push(Line::new(shard));
+            self.lines.len() - 1
+        });
+        &mut self.lines[at]
+    }
+
+    /// What somebody hears who comes: that it is in, and what it asked for of the past.
+    fn missed<A: Actor>(
+        &self,
+        format: Format,
+        since: Since,
+        cx: &mut Context<'_, A>,
+    ) -> Result<Option<FramesTicket>, Exhausted> {
+        let (count, recovered) = match since {
+            Since::Last(count) => (count as usize, true),
+            Since::Number { epoch, seq } if epoch == self.epoch => match self.log.after(seq, self.seq) {
+                Some(entries) => (entries.count(), true),
+                None => (usize::MAX, false),
+            },
+            Since::Number { .. } => (usize::MAX, false),
+        };
+        let mut payloads: Vec<(Kind, Vec<u8>)> = Vec::new();
+        if format == Format::Json {
+            let mut joined = Vec::new();
+            envelope::joined(&mut joined, self.room.name(), self.epoch, self.seq, recovered, self.members());
+            payloads.push((Kind::Text, joined));
+        }
+        for entry in self.log.last(count) {
+            let (kind, plain) = entry.plain();
+            payloads.push(match format {
+                Format::Plain => (kind, plain.to_vec()),
+                Format::Json => {
+                    let mut json = Vec::new();
+                    entry.write_json(self.room.name(), &mut json);
+                    (Kind::Text, json)
+                }
+            });
+        }
+        if payloads.is_empty() {
+            return Ok(None);
+        }
+        let bytes = payloads.iter().map(|(_, payload)| payload.len() + FRAME_HEADER_BYTES_MAX).sum();
+        let mut frames = cx.frame_writer(bytes)?;
+        for (kind, payload) in &payloads {
+            frames.push(*kind, &[payload]).expect("it was made with room for all");
+        }
+        Ok(cx.freeze(frames, 1).next())
+    }
+
+    /// Tells members who has come and gone, if somebody wants to know.
+    pub(super) fn tell_presence<A: Actor>(&mut self, packets: &mut Packets<Item>, cx: &mut Context<'_, A>) {
+        let listeners = self.lines.iter().filter(|line| line.json > 0).count();
+        let mut payload = Vec::new();
+        self.people.write_changes(&mut payload, self.room.name(), self.members());
+        if listeners == 0 || payload.is_empty() {
+            return;
+        }
+        let Some(tickets) = one_frame(&payload, listeners, cx) else { return };
+        let to = self.lines.iter().filter(|line| line.json > 0);
+        for (line, frames) in to.zip(tickets) {
+            packets.push(line.shard, Item::Aside { room: self.room.clone(), frames });
+        }
+    }
+
+    /// Tells one member who is there.
+    pub(super) fn tell_who<A: Actor>(
+        &self,
+        from: ShardId,
+        who: ActorId,
+        format: Format,
+        packets: &mut Packets<Item>,
+        cx: &mut Context<'_, A>,
+    ) {
+        let mut payload = Vec::new();
+        self.people.write_all(&mut payload, self.room.name(), self.members(), format);
+        if let Some(frames) = one_frame(&payload, 1, cx).and_then(|mut tickets| tickets.next()) {
+            packets.push(from, Item::Answer { room: self.room.clone(), who, frames });
+        }
+    }
+
+    // ---- what is said ----
+
+    /// Whether what is said must wait for members that are far behind.
+    fn is_choked(&self) -> bool {
+        self.lines.iter().any(|line| line.behind)
+    }
+
+    /// Takes what is to be said next.
+    pub(super) fn take(&mut self, note: Note, author: Option<ActorId>) -> Taken {
+        let full = self.pending.len() as u32 >= self.rules.backlog_frames
+            || self.pending_bytes + note.body.len() > self.rules.backlog_bytes && !self.pending.is_empty();
+        if full {
+            return Taken::Full(note);
+        }
+        self.pending_bytes += note.body.len();
+        self.pending.push(note);
+        match author {
+            Some(author) if self.is_choked() && !self.held.contains(&author) => {
+                self.held.push(author);
+                Taken::Hold
+            }
+            _ => Taken::Yes,
+        }
+    }
+
+    /// Gives all that was taken its numbers, and sends it to whoever has members. False: memory is short, and some is left.
+    pub(super) fn seal<A: Actor>(
+        &mut self,
+        now_ms: u64,
+        scratch: &mut Vec<u8>,
+        packets: &mut Packets<Item>,
+        cx: &mut Context<'_, A>,
+    ) -> bool {
+        if self.is_choked() {
+            return true; // it is sealed when they have caught up
+        }
+        let (frames_max, bytes_max) = self.rules.batch_max();
+        let mut notes = std::mem::take(&mut self.pending);
+        let mut left = notes.drain(..).peekable();
+        let mut batch: Vec<Note> = Vec::new();
+        let mut is_whole = true;
+        while let Some(note) = left.next() {
+            self.pending_bytes -= note.body.len();
+            let mut bytes = note.body.len();
+            let priority = note.priority;
+            batch.push(note);
+            while let Some(next) = left.next_if(|next| {
+                next.priority == priority
+                    && bytes + next.body.len() <= bytes_max
+                    && batch.len() < frames_max as usize
+            }) {
+                self.pending_bytes -= next.body.len();
+                bytes += next.body.len();
+                batch.push(next);
+            }
+            if let Err(exhausted) = self.say(&mut batch, now_ms, scratch, packets, cx) {
+                tracing::warn!(room = self.room.name(), %exhausted, "no memory for what is said in a room; it waits");
+                self.pending.append(&mut batch);
+                self.pending.extend(left.by_ref());
+                self.pending_bytes = self.pending.iter().map(|note| note.body.len()).sum();
+                is_whole = false;
+                break;
+            }
+        }
+        drop(left);
+        if self.pending.is_empty() {
+            self.pending = notes; // its room
+        }
+        is_whole
+    }
+
+    /// Writes a batch, once for each format that somebody hears, and sends it off. What could not be written is left in it.
+    fn say<A: Actor>(
+        &mut self,
+        batch: &mut Vec<Note>,
+        now_ms: u64,
+        scratch: &mut Vec<u8>,
+        packets: &mut Packets<Item>,
+        cx: &mut Context<'_, A>,
+    ) -> Result<(), Exhausted> {
+        let remembers = self.rules.history_frames > 0;
+        let json_lines = self.lines.iter().filter(|line| line.json > 0).count();
+        let plain_lines = self.lines.iter().filter(|line| line.plain > 0).count();
+        let json = if json_lines > 0 { Some(self.write_json(batch, now_ms, scratch, cx)?) } else { None };
+        let plain = if plain_lines > 0 || remembers { Some(self.write_plain(batch, cx)?) } else { None };
+        let count = batch.len() as u32;
+        let bytes =
+            json.as_ref().map_or(0, FrameWriter::bytes).max(plain.as_ref().map_or(0, FrameWriter::bytes));
+        let priority = batch.first().map_or(Priority::Normal, |note| note.priority);
+        let keys: Arc<[Option<u64>]> = if batch.iter().any(|note| note.key.is_some()) {
+            batch.iter().map(|note| note.key).collect()
+        } else {
+            Arc::default()
+        };
+        let first = self.seq + 1;
+        self.seq += u64::from(count);
+        let mut plain = plain.map(|frames| cx.freeze(frames, plain_lines as u16 + u16::from(remembers)));
+        let mut json = json.map(|frames| cx.freeze(frames, json_lines as u16));
+        if remembers && let Some(ticket) = plain.as_mut().and_then(Iterator::next) {
+            self.remember(ticket.open(), first, now_ms, batch);
+        }
+        batch.clear();
+        for line in &mut self.lines {
+            let said = Said {
+                room: self.room.clone(),
+                first,
+                count,
+                bytes,
+                priority,
+                keys: keys.clone(),
+                plain: if line.plain > 0 { plain.as_mut().and_then(Iterator::next) } else { None },
+                json: if line.json > 0 { json.as_mut().and_then(Iterator::next) } else { None },
+            };
+            line.say(Box::new(said), &self.rules, packets, cx);
+        }
+        Ok(())
+    }
+
+    fn write_json<A: Actor>(
+        &self,
+        batch: &[Note],
+        at_ms: u64,
+        scratch: &mut Vec<u8>,
+        cx: &mut Context<'_, A>,
+    ) -> Result<FrameWriter, Exhausted> {
+        scratch.clear();
+        let mut ends = Vec::with_capacity(batch.len());
+        for (seq, note) in (self.seq + 1..).zip(batch) {
+            let (from, id) = (note.from.as_deref(), note.id.as_deref());
+            envelope::Said { room: self.room.name(), seq, from, id, at_ms, what: What::of(&note.body) }
+                .write(scratch);
+            ends.push(scratch.len());
+        }
+        let mut frames = cx.frame_writer(scratch.len() + batch.len() * FRAME_HEADER_BYTES_MAX)?;
+        let mut begin = 0;
+        for end in ends {
+            frames.push(Kind::Text, &[&scratch[begin..end]]).expect("it was made with room for all");
+            begin = end;
+        }
+        Ok(frames)
+    }
+
+    fn write_plain<A: Actor>(
+        &self,
+        batch: &mut [Note],
+        cx: &mut Context<'_, A>,
+    ) -> Result<FrameWriter, Exhausted> {
+        // A large message goes as it came, and is not copied even once.
+        if let [Note { body, .. }] = batch
+            && body.len() > MOVED_BYTES_MIN
+            && let Body::Message(_) = body
+            && let Body::Message(message) = std::mem::replace(body, Body::Text("".into()))
+        {
+            match cx.frame_of(message) {
+                Ok(frames) => return Ok(frames),
+                Err(message) => *body = Body::Message(message), // no memory; what follows says so
+            }
+        }
+        let bytes: usize = batch.iter().map(|note| note.body.len() + FRAME_HEADER_BYTES_MAX).sum();
+        let mut frames = cx.frame_writer(bytes)?;
+        for note in batch.iter() {
+            let pushed = match &note.body {
+                Body::Message(Message::Binary(bytes)) => frames.push(Kind::Binary, &[bytes]),
+                Body::Message(message) => frames.push(Kind::Text, &[message.as_bytes()]),
+                Body::Json(json) => frames.push(Kind::Text, &[plain_of(json).as_bytes()]),
+                Body::Text(text) => frames.push(Kind::Text, &[text.as_bytes()]),
+            };
+            pushed.expect("it was made with room for all, and nothing gets longer");
+        }
+        Ok(frames)
+    }
+
+    fn remember(&mut self, frames: Frames, first: u64, at_ms: u64, batch: &mut [Note]) {
+        for (index, note) in batch.iter_mut().enumerate() {
+            let is_json = matches!(&note.body, Body::Json(json) if !json.trim_start().starts_with('"'));
+            let entry = Entry {
+                seq: first + index as u64,
+                at_ms,
+                from: note.from.take(),
+                id: note.id.take(),
+                is_json,
+                frame: frames.slice(index..index + 1),
+            };
+            self.log.push(entry, &self.rules);
+        }
+    }
+
+    /// All members of a shard have heard up to `seq`.
+    pub(super) fn heard(&mut self, from: ShardId, seq: u64, packets: &mut Packets<Item>) {
+        let is_choked = self.is_choked();
+        let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return };
+        while let Some(&(last, bytes)) = line.under_way.front()
+            && last <= seq
+        {
+            line.under_way.pop_front();
+            line.under_way_bytes -= bytes;
+        }
+        if !is_choked {
+            line.pump(&self.rules, packets);
+        }
+    }
+
+    /// Members of a shard are far behind, or none is any more. Returns whether what waits can go on.
+    pub(super) fn behind(&mut self, from: ShardId, on: bool, packets: &mut Packets<Item>) -> bool {
+        let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return false };
+        let was = std::mem::replace(&mut line.behind, on);
+        self.caught_up_after(was && !on, packets)
+    }
+
+    /// Lets those be read from again that were held, if nobody is behind any more, and sends on what has waited.
+    fn caught_up_after(&mut self, was_behind: bool, packets: &mut Packets<Item>) -> bool {
+        let can_go_on = was_behind && !self.is_choked();
+        if can_go_on {
+            for who in self.held.drain(..) {
+                packets.push(who.shard(), Item::Hold { who, on: false });
+            }
+            for line in &mut self.lines {
+                line.pump(&self.rules, packets);
+            }
+        }
+        can_go_on
+    }
+}
+
+impl Line {
+    fn new(shard: ShardId) -> Self {
+        Self {
+            shard,
+            plain: 0,
+            json: 0,
+            waiting: VecDeque::new(),
+            waiting_frames: 0,
+            waiting_bytes: 0,
+            under_way: VecDeque::new(),
+            under_way_bytes: 0,
+            behind: false,
+        }
+    }
+
+    fn count(&mut self, format: Format) -> &mut u32 {
+        match format {
+            Format::Plain => &mut self.plain,
+            Format::Json => &mut self.json,
+        }
+    }
+
+    fn say<A: Actor>(
+        &mut self,
+        said: Box<Said>,
+        rules: &RoomRules,
+        packets: &mut Packets<Item>,
+        cx: &mut Context<'_, A>,
+    ) {
+        self.waiting_frames += said.count;
+        self.waiting_bytes += said.bytes;
+        self.waiting.push_back(said);
+        self.pump(rules, packets);
+        // What that shard cannot take in time is lost for its members, who see a gap.
+        while self.waiting.len() > 1
+            && (self.waiting_frames > rules.backlog_frames || self.waiting_bytes > rules.backlog_bytes)
+        {
+            let Some(lost) = self.waiting.pop_front() else { break };
+            self.waiting_frames -= lost.count;
+            self.waiting_bytes -= lost.bytes;
+            cx.count("rooms.backlog_dropped", lost.count.into());
+        }
+    }
+
+    /// Sends on what may be under way.
+    fn pump(&mut self, rules: &RoomRules, packets: &mut Packets<Item>) {
+        let under_way_max = rules.under_way_max();
+        while let Some(said) = self.waiting.front()
+            && (self.under_way.is_empty()
+                || self.under_way.len() < under_way_max
+                    && self.under_way_bytes + said.bytes <= UNDER_WAY_BYTES_MAX)
+            && let Some(said) = self.waiting.pop_front()
+        {
+            self.waiting_frames -= said.count;
+            self.waiting_bytes -= said.bytes;
+            self.under_way.push_back((said.first + u64::from(said.count) - 1, said.bytes));
+            self.under_way_bytes += said.bytes;
+            packets.push(self.shard, Item::Said(said));
+        }
+    }
+}
+
+fn one_frame<A: Actor>(
+    payload: &[u8],
+    tickets: usize,
+    cx: &mut Context<'_, A>,
+) -> Option<impl Iterator<Item = FramesTicket> + use<A>> {
+    let mut frames = cx.frame_writer(payload.len() + FRAME_HEADER_BYTES_MAX).ok()?;
+    frames.push(Kind::Text, &[payload]).expect("it was made with this much room");
+    Some(cx.freeze(frames, tickets as u16))
+}
+
+/// A message of more than this is not copied but goes as it came.
+const MOVED_BYTES_MIN: usize = 16 << 10;
+/// So many bytes may be on their way to one shard.
+const UNDER_WAY_BYTES_MAX: usize = 1 << 20;
