@@ -10,6 +10,7 @@ mod middleware;
 mod names;
 mod outside;
 mod packets;
+mod placing;
 mod planted;
 mod rings;
 mod rooms;
