@@ -7,7 +7,7 @@
 //! - `route`: which path gets which session; [`Through`]: what stands before it
 //! - `listen`, `house`: sockets are accepted on every shard, and live on the one where they are placed
 //! - `pool`: threads for what would keep a shard
-//! - `shared`: what shards see of each other besides lanes
+//! - `shared`: what shards see of each other besides lanes; `signals`: what ends a process
 //!
 //! Does not know: what sessions do.
 //!
@@ -22,6 +22,7 @@ mod placement;
 mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
+mod signals;
 mod through;
 
 pub use config::Config;
@@ -46,11 +47,13 @@ use crate::shard::uring::{Peers, UringDriver, Waker};
 use crate::shard::{Mesh, Shard, ShardId, Stopwatch};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
-use crate::wire::http::Refusal;
+use crate::wire::http::{Page, Refusal};
 use house::House;
 use pool::Threads;
 use route::Routes;
 use shared::{Phase, Shared};
+use signals::Heeded;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -124,7 +127,8 @@ impl Server {
     }
 
     /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
-    /// with a status. A panic in it is answered 500.
+    /// with a status. A panic in it is answered 500. A path that ends in `/*` takes all paths below it
+    /// ([`Upgrade::path`]); of several that fit, the first that was added is taken.
     pub fn at<F, S>(self, path: &str, make: F) -> Self
     where
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
@@ -154,20 +158,49 @@ impl Server {
         self
     }
 
+    /// Browsers that ask for `path`, and for no WebSocket, get this page: the bytes that are given here, whoever asks, to GET
+    /// and HEAD. It may have the path of a WebSocket. Middleware does not see it.
+    ///
+    /// It is for the few pages that go with a WebSocket, and is copied for each who asks; what is larger than a MiB, or
+    /// changes, is better served by a web server.
+    ///
+    /// # Panics
+    /// If the content type has a control character in it.
+    ///
+    /// ```
+    /// use corewire::Server;
+    /// let page = "<!doctype html><script>new WebSocket(`ws://${location.host}/ws`)</script>";
+    /// let server = Server::bind(":9001").page("/", "text/html; charset=utf-8", page.as_bytes());
+    /// ```
+    pub fn page(
+        mut self,
+        path: &str,
+        content_type: impl Into<Cow<'static, str>>,
+        body: impl Into<Cow<'static, [u8]>>,
+    ) -> Self {
+        let page = Page::new(content_type, body).expect("a content type is one line of text");
+        self.routes.add_page(path, page);
+        self
+    }
+
     /// Every shard has an actor that `make` makes for it, reached by [`Context::service`](crate::actor::Context::service)
     /// there and by [`service_on`](crate::actor::Context::service_on) from everywhere. It is made before the server
     /// serves: if `make` panics, the server does not start. Services start in the order in which they are given, before
     /// any other actor and any connection of their shard; they stop in the opposite order, when nobody else is left on
     /// any shard.
     ///
-    /// A service that stops by itself, or panics, is gone: its address finds nobody.
+    /// A service that panics, or fails otherwise ([`Reason::is_failure`](crate::actor::Reason::is_failure)), is made anew by
+    /// `make`, as a child is ([`spawn_child`](crate::actor::Context::spawn_child)): its address is as good as before, what
+    /// waits for it is handled by the next, and only the message that crashed is not. That is done after 10 ms, and after
+    /// twice the last pause when it has not held for five seconds, up to a second; however often it fails, since nobody is
+    /// there whom its failure could end. One that stops by itself is gone: its address finds nobody.
     pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
         self.services.add(make);
         self
     }
 
     /// Runs until SIGINT or SIGTERM, then says goodbye to all clients and returns. A second signal ends the process at
-    /// once.
+    /// once. Another server may run after it in the same process, or beside it: a signal is for all that run.
     ///
     /// # Errors
     /// The server cannot start, or did not end well.
@@ -180,23 +213,9 @@ impl Server {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_with(self, started: impl FnOnce(&Running)) -> Result<(), Error> {
-        let mut signals =
-            signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(Error::Shard)?;
+        let heeded = Heeded::begin().map_err(Error::Shard)?;
         let running = self.start()?;
-        let handle = running.handle();
-        std::thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                let mut pending = signals.forever();
-                if pending.next().is_some() {
-                    tracing::info!("stopping: saying goodbye to {} clients", handle.stats().connections);
-                    handle.stop();
-                }
-                if pending.next().is_some() {
-                    std::process::exit(130);
-                }
-            })
-            .map_err(Error::Shard)?;
+        heeded.stops(running.handle());
         started(&running);
         running.join()
     }
@@ -406,10 +425,11 @@ impl Building {
         let shared = self.shared.clone();
         // Services are made there, by code that is not ours.
         let built = catch_unwind(AssertUnwindSafe(|| self.build(mesh, listener)));
-        let mut shard = match built.unwrap_or_else(|panic| Err(said_by(&*panic))) {
-            Ok(shard) => shard,
-            Err(error) => return drop(ready.send(Err(error))),
-        };
+        let mut shard =
+            match built.unwrap_or_else(|panic| Err(said_by("while its services were made", &*panic))) {
+                Ok(shard) => shard,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
         let told = ready.send(Ok(()));
         drop(ready); // once all have, nobody can be waited for in vain
         if told.is_err() || starts.recv().is_err() {
@@ -471,10 +491,11 @@ impl Building {
     }
 }
 
-fn said_by(panic: &(dyn std::any::Any + Send)) -> std::io::Error {
+/// What a panic said, of code that is not ours.
+pub(crate) fn said_by(when: &str, panic: &(dyn std::any::Any + Send)) -> std::io::Error {
     let what = panic.downcast_ref::<&str>().copied();
     let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    std::io::Error::other(format!("a panic while its services were made: {what}"))
+    std::io::Error::other(format!("a panic {when}: {what}"))
 }
 
 fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {

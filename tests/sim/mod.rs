@@ -16,6 +16,7 @@ mod rings;
 mod rooms;
 mod sessions;
 mod signed_in;
+mod treadmill;
 mod users;
 mod watches;
 mod work;
