@@ -4,8 +4,8 @@
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Fault, Faults, Heard, World};
 use corewire_actors::sessions::{
-    Count, Counts, Found, InSessions, Kick, List, OfSession, OfUser, SessionId, Sessions, SessionsConfig,
-    SignInError, ToUser, Whom,
+    Count, Counts, Fail, Found, InSessions, Kick, List, OfSession, OfUser, SessionId, Sessions,
+    SessionsConfig, SignInError, ToUser, Whom,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -338,4 +338,63 @@ fn what_sessions_are_asked_about_whom_nobody_knows_is_an_answer_too() {
         assert_eq!(world.ask(asked, List { most: 0 }), Ok(Found::default()));
     }
     world.shut_down();
+}
+
+#[test]
+fn a_service_that_has_failed_comes_to_know_who_is_on_other_shards_and_forgets_its_own() {
+    let sums = Mutex::new([0; 2]);
+    sim::check(super::seeds(100), |world| {
+        let seed = world.seed();
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let book = Shared::default();
+        let theirs = book.clone();
+        let make = move |upgrade: &Upgrade<'_>| {
+            let client = upgrade.query().and_then(|query| query.parse().ok()).expect("it says who it is");
+            Ok(Guest { book: theirs.clone(), user: user(client), client, id: None })
+        };
+        let sessions = Sessions::with(SessionsConfig::default());
+        let mut world = world.shards(SHARDS).service(sessions).at("/", make).configure(|config| {
+            config.lane_slots = [4, 64][seed as usize % 2];
+            config.batch = [1, 2, 32][seed as usize / 2 % 3];
+            config.rules.idle_timeout = Duration::from_secs(3600);
+        });
+        for n in 0..30 {
+            world.client(Client::at(&format!("/?{n}")));
+        }
+        check_all_know(&mut world, &book, &mut rng);
+        let mut panics = 0;
+        for round in 0..3 {
+            let failing = service(&mut world, &mut rng);
+            assert_eq!(world.ask(failing, Fail), Err(AskError::Crashed));
+            panics += 1;
+            let lost: Vec<_> = {
+                let mut book = book.lock().unwrap();
+                let lost =
+                    book.there.iter().filter(|(_, there)| there.guest.id().shard() == failing.id().shard());
+                let lost = lost.map(|(&id, there)| (id, there.guest)).collect();
+                book.there.retain(|_, there| there.guest.id().shard() != failing.id().shard());
+                lost
+            };
+            if rng.bool() {
+                world.run_for(rng.u64(0..50));
+            }
+            for n in 0..5 {
+                world.client(Client::at(&format!("/?{}", 100 + round * 5 + n)));
+            }
+            check_all_know(&mut world, &book, &mut rng);
+            for (_, guest) in &lost {
+                world.outside().send(*guest, Flip).expect("there is room");
+            }
+            check_all_know(&mut world, &book, &mut rng);
+            let there = book.lock().unwrap().there.clone();
+            assert!(lost.iter().all(|(id, _)| !there.contains_key(id)), "no number is given twice");
+            let mut sums = sums.lock().unwrap();
+            (sums[0], sums[1]) = (sums[0] + lost.len(), sums[1] + there.len());
+        }
+        world.drain();
+        world.run_until_quiet(3_600_000);
+        world.shut_down_after_panics(panics);
+    });
+    let sums = sums.into_inner().unwrap();
+    assert!(sums.iter().all(|&sum| sum > 1000), "too few were lost, or there: {sums:?}");
 }

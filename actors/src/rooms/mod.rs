@@ -532,6 +532,10 @@ impl Rooms {
 impl Actor for Rooms {
     const MAILBOX_SLOTS: Option<u32> = Some(16_384);
 
+    fn started(&mut self, cx: &mut Context<'_, Self>) {
+        self.flush_packets(cx); // greets the others
+    }
+
     fn returned(&mut self, returned: Returned, cx: &mut Context<'_, Self>) {
         let _ = self.take_back(returned, cx); // it sends nothing else that could come back
         self.settle(cx);

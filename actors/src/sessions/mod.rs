@@ -57,8 +57,11 @@
 //! where all that one shard has to say to another now goes in one. And the address of a service is a sum.
 //!
 //! **What is promised.** What shards say to each other is neither lost nor said twice ([`packets`](crate::packets)). What is
-//! sent to a user reaches once each session whose sign-in was confirmed before, as far as its client takes it. A sign-in of a
-//! user whose partition has ended (its service panicked) is refused; sessions that are there stay.
+//! sent to a user reaches once each session whose sign-in was confirmed before, as far as its client takes it.
+//!
+//! **When a service fails** it is made anew and knows nobody. The others tell it which of their sessions belong to its
+//! partitions, and forget its own: those are signed out, live on, and do not hear of it. A session that cares signs in again
+//! ([`OfSession`] says whether it must).
 
 mod api;
 mod asks;
@@ -72,6 +75,8 @@ pub use asks::{Count, Counts, Found, List, OfSession, OfUser, PartitionCount};
 #[doc(hidden)]
 pub use asks::{CountHere, Describe, ListHere};
 pub use items::Item;
+#[doc(hidden)]
+pub use service::Fail;
 pub use service::{Kick, NoteActivity, NoteSubscription, SignIn, SignOut, ToUser, Whom};
 
 use crate::packets::Packets;
