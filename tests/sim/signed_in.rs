@@ -358,43 +358,34 @@ fn a_service_that_has_failed_comes_to_know_who_is_on_other_shards_and_forgets_it
             config.batch = [1, 2, 32][seed as usize / 2 % 3];
             config.rules.idle_timeout = Duration::from_secs(3600);
         });
+        let mut clients = BTreeMap::new();
         for n in 0..30 {
-            world.client(Client::at(&format!("/?{n}")));
+            clients.insert(n, world.client(Client::at(&format!("/?{n}"))));
         }
         check_all_know(&mut world, &book, &mut rng);
         let mut panics = 0;
-        for round in 0..3 {
+        for round in 1..4 {
             let failing = service(&mut world, &mut rng);
+            let on_its_shard = |there: &There| there.guest.id().shard() == failing.id().shard();
+            let before = book.lock().unwrap().there.clone();
             assert_eq!(world.ask(failing, Fail), Err(AskError::Crashed));
             panics += 1;
-            let lost: Vec<_> = {
-                let mut book = book.lock().unwrap();
-                let lost =
-                    book.there.iter().filter(|(_, there)| there.guest.id().shard() == failing.id().shard());
-                let lost = lost.map(|(&id, there)| (id, there.guest)).collect();
-                book.there.retain(|_, there| there.guest.id().shard() != failing.id().shard());
-                lost
-            };
-            if rng.bool() {
-                world.run_for(rng.u64(0..50));
-            }
-            for n in 0..5 {
-                world.client(Client::at(&format!("/?{}", 100 + round * 5 + n)));
+            world.run_for(rng.u64(0..50));
+            for n in round * 100..round * 100 + 10 {
+                clients.insert(n, world.client(Client::at(&format!("/?{n}"))));
             }
             check_all_know(&mut world, &book, &mut rng);
-            for (_, guest) in &lost {
-                world.outside().send(*guest, Flip).expect("there is room");
+            for (id, there) in &before {
+                let closed = world.report(clients[&there.client]).close_code() == Some(Some(1012));
+                assert_eq!(closed, on_its_shard(there), "{id}");
+                assert!(book.lock().unwrap().there.contains_key(id) || closed, "who is elsewhere stays");
+                sums.lock().unwrap()[usize::from(closed)] += 1;
             }
-            check_all_know(&mut world, &book, &mut rng);
-            let there = book.lock().unwrap().there.clone();
-            assert!(lost.iter().all(|(id, _)| !there.contains_key(id)), "no number is given twice");
-            let mut sums = sums.lock().unwrap();
-            (sums[0], sums[1]) = (sums[0] + lost.len(), sums[1] + there.len());
         }
         world.drain();
         world.run_until_quiet(3_600_000);
         world.shut_down_after_panics(panics);
     });
     let sums = sums.into_inner().unwrap();
-    assert!(sums.iter().all(|&sum| sum > 1000), "too few were lost, or there: {sums:?}");
+    assert!(sums.iter().all(|&sum| sum > 1000), "too few stayed, or were closed: {sums:?}");
 }

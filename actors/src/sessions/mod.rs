@@ -60,8 +60,7 @@
 //! sent to a user reaches once each session whose sign-in was confirmed before, as far as its client takes it.
 //!
 //! **When a service fails** it is made anew and knows nobody. The others tell it which of their sessions belong to its
-//! partitions, and forget its own: those are signed out, live on, and do not hear of it. A session that cares signs in again
-//! ([`OfSession`] says whether it must).
+//! partitions, and forget those of its own shard, which are closed with 1012: clients that come back sign in again.
 
 mod api;
 mod asks;
@@ -85,15 +84,18 @@ use corewire::connection::{Slow, Terms};
 use corewire::shard::{ShardId, Time};
 use here::Here;
 use partition::Partition;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The service. One a shard: see [`Server::service`](corewire::Server::service).
 #[derive(Debug)]
 pub struct Sessions {
     config: SessionsConfig,
     me: ShardId,
+    /// Another has had this shard before, and failed.
+    is_second: bool,
     /// Known when it has started.
     shards: u16,
     here: Here,
@@ -159,7 +161,9 @@ impl SessionsConfig {
 impl Sessions {
     /// Makes the service of each shard: for [`Server::service`](corewire::Server::service).
     pub fn with(config: SessionsConfig) -> impl Fn(ShardId) -> Self + Send + Sync + 'static {
+        let made = Mutex::new(HashSet::new());
         move |me| Self {
+            is_second: made.lock().is_ok_and(|mut made| !made.insert(me)),
             config: config.clone(),
             me,
             shards: 0,

@@ -94,6 +94,9 @@ impl Actor for Sessions {
         if let Err(full) = probes.and_then(|()| cx.register_probe("users", users)) {
             tracing::warn!("sessions and users are not among the probes: {full}");
         }
+        if self.is_second {
+            cx.close_sessions(&Close::new(1012, "who is there had to be forgotten; connect again"));
+        }
         self.flush_packets(cx);
     }
 
