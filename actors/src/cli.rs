@@ -1,7 +1,7 @@
 //! The demos' flags, alike in all of them.
 
-use clap::Args;
-use corewire::server::Config;
+use clap::{Args, ValueEnum};
+use corewire::server::{Config, Placement};
 use std::time::Duration;
 
 /// Flags of a server. Each can be set by an environment variable too, as its help says.
@@ -15,8 +15,9 @@ use std::time::Duration;
 ///     #[command(flatten)]
 ///     server: ServerFlags,
 /// }
-/// let flags = Flags::parse_from(["demo", "--workers", "2", "--max-connections", "100"]);
-/// assert_eq!(flags.server.config().workers, 2);
+/// let flags = Flags::parse_from(["demo", "--workers", "2", "--preset", "small", "--max-clients-per-shard", "100"]);
+/// let config = flags.server.config();
+/// assert_eq!((config.workers, config.clients_per_shard_max, config.mailbox_slots), (2, 100, 256));
 /// ```
 #[derive(Debug, Clone, Args)]
 pub struct ServerFlags {
@@ -44,12 +45,23 @@ pub struct ServerFlags {
     /// Connections at once; one more is answered 503; 0 = as many as files may be open
     #[arg(long, env = "COREWIRE_MAX_CONNECTIONS", default_value_t = 0)]
     pub max_connections: u32,
+    /// Connections of one shard; when all shards have as many, one more is answered 503; 0 = no such bound [default: 0, or
+    /// the preset's]
+    #[arg(long, env = "COREWIRE_MAX_CLIENTS_PER_SHARD")]
+    pub max_clients_per_shard: Option<u32>,
+    /// How the shard of a new connection is chosen
+    #[arg(long, env = "COREWIRE_PLACEMENT", value_enum, default_value_t = PlacementFlag::LeastLoaded)]
+    pub placement: PlacementFlag,
+    /// Clients a shard, messages that may wait for one, and pings: small 1000, 256, 60 s; medium 2000, 512, 30 s; high 5000,
+    /// 1024, 15 s
+    #[arg(long, env = "COREWIRE_PRESET", value_enum)]
+    pub preset: Option<Preset>,
     /// Seconds from the TCP connection to the whole request
     #[arg(long, env = "COREWIRE_HANDSHAKE_TIMEOUT", default_value_t = 10.0, value_name = "S", value_parser = seconds)]
     pub handshake_timeout: f64,
-    /// Seconds of silence after which a client is closed with 1001; it is pinged before
-    #[arg(long, env = "COREWIRE_IDLE_TIMEOUT", default_value_t = 60.0, value_name = "S", value_parser = seconds)]
-    pub idle_timeout: f64,
+    /// Seconds of silence after which a client is closed with 1001; it is pinged before [default: 60, or the preset's]
+    #[arg(long, env = "COREWIRE_IDLE_TIMEOUT", value_name = "S", value_parser = seconds)]
+    pub idle_timeout: Option<f64>,
     /// Look for huge pages for large blocks
     #[arg(long, env = "COREWIRE_HUGE_PAGES")]
     pub huge_pages: bool,
@@ -64,7 +76,12 @@ pub struct ServerFlags {
 impl ServerFlags {
     /// The configuration that these flags mean.
     pub fn config(&self) -> Config {
-        let mut config = Config::default();
+        let mut config = match self.preset {
+            None => Config::default(),
+            Some(Preset::Small) => Config::small(),
+            Some(Preset::Medium) => Config::medium(),
+            Some(Preset::High) => Config::high(),
+        };
         config.workers = self.workers;
         config.numa = u32::try_from(self.numa).ok(); // -1 is all
         config.pin = !self.unpinned;
@@ -74,11 +91,20 @@ impl ServerFlags {
         config.busy_poll = Duration::from_micros(self.busy_poll);
         config.huge_pages = self.huge_pages;
         config.connections_max = self.max_connections;
+        if let Some(max) = self.max_clients_per_shard {
+            config.clients_per_shard_max = max;
+        }
+        config.placement = match self.placement {
+            PlacementFlag::LeastLoaded => Placement::LeastLoaded,
+            PlacementFlag::RoundRobin => Placement::RoundRobin,
+        };
         config.rules.wire.message_bytes_max = self.max_message;
         config.rules.wire.frame_bytes_max = self.max_message;
         config.rules.handshake_timeout = Duration::from_secs_f64(self.handshake_timeout);
-        config.rules.idle_timeout = Duration::from_secs_f64(self.idle_timeout);
-        config.rules.ping_interval = config.rules.idle_timeout.mul_f64(0.4);
+        if let Some(idle_timeout) = self.idle_timeout {
+            config.rules.idle_timeout = Duration::from_secs_f64(idle_timeout);
+            config.rules.ping_interval = config.rules.idle_timeout.mul_f64(0.4);
+        }
         config
     }
 
@@ -89,6 +115,26 @@ impl ServerFlags {
             tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
         if self.log_json { log.json().init() } else { log.init() }
     }
+}
+
+/// How the shard of a new connection is chosen: [`Placement`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlacementFlag {
+    /// The less loaded of two
+    LeastLoaded,
+    /// One after the other
+    RoundRobin,
+}
+
+/// Sizes to begin with: [`Config::small`] and the others. Other flags go before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// A few thousand clients
+    Small,
+    /// Tens of thousands
+    Medium,
+    /// Hundreds of thousands, on many cores
+    High,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

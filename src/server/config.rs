@@ -1,5 +1,6 @@
 //! Everything that has a limit, in one place.
 
+use super::placement::Placement;
 use crate::actor::local::{Bounds, SLOT_BYTES};
 use crate::actor::{ASKS_MAX, NAME_BYTES_MAX};
 use crate::buf::PoolConfig;
@@ -39,6 +40,11 @@ pub struct Config {
     pub busy_poll: Duration,
     /// Connections of all shards; one more is answered 503 (`--max-connections`). 0 is as many as files may be open.
     pub connections_max: u32,
+    /// Connections of one shard (`--max-clients-per-shard`). One that is full gets no more; when all are, one more is answered
+    /// 503. 0 is no such bound.
+    pub clients_per_shard_max: u32,
+    /// How the shard of a new connection is chosen (`--placement`).
+    pub placement: Placement,
     /// Actors on one shard besides connections.
     pub actors_max: u32,
     /// Messages that wait for one actor.
@@ -102,6 +108,8 @@ impl Default for Config {
             ring: 1024,
             busy_poll: Duration::ZERO,
             connections_max: 0,
+            clients_per_shard_max: 0,
+            placement: Placement::default(),
             actors_max: 1_000_000,
             mailbox_slots: 1024,
             mail_slots: 65_536,
@@ -126,6 +134,39 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(10),
             turn_max: Duration::from_millis(100),
         }
+    }
+}
+
+/// Sizes to begin with. Each is [`Config::default`] but for three figures:
+///
+/// | | `small` | `medium` | `high` |
+/// | --- | --- | --- | --- |
+/// | clients a shard ([`Self::clients_per_shard_max`]) | 1,000 | 2,000 | 5,000 |
+/// | messages that wait for one session ([`Self::mailbox_slots`]) | 256 | 512 | 1,024 |
+/// | silence before a ping ([`Rules::ping_interval`]) | 60 s | 30 s | 15 s |
+///
+/// [`Rules::idle_timeout`] is two and a half times the last, so that one lost ping closes nobody. The more clients there are,
+/// the sooner those are found who have gone without a word, and the more a shard pings: 17, 67 and 333 times a second if all
+/// are silent. How many shards there are is [`Self::workers`]', and the machine's.
+impl Config {
+    /// A few thousand clients in all.
+    pub fn small() -> Self {
+        Self::sized(1000, 256, Duration::from_secs(60))
+    }
+
+    /// Tens of thousands.
+    pub fn medium() -> Self {
+        Self::sized(2000, 512, Duration::from_secs(30))
+    }
+
+    /// Hundreds of thousands, on many cores.
+    pub fn high() -> Self {
+        Self::sized(5000, 1024, Duration::from_secs(15))
+    }
+
+    fn sized(clients_per_shard_max: u32, mailbox_slots: u32, ping_interval: Duration) -> Self {
+        let rules = Rules { ping_interval, idle_timeout: ping_interval.mul_f64(2.5), ..Rules::default() };
+        Self { clients_per_shard_max, mailbox_slots, rules, ..Self::default() }
     }
 }
 
@@ -201,7 +242,10 @@ impl Config {
             fact_bytes: shards
                 * (u64::from(self.names_max) * (NAME_BYTES + shards * NAME_COPY_BYTES)
                     + u64::from(self.memberships_max) * (MEMBERSHIP_BYTES + shards * MEMBER_COPY_BYTES)),
-            connections: self.connections_max.into(),
+            connections: match self.clients_per_shard_max {
+                0 => self.connections_max.into(),
+                max => (shards * u64::from(max)).min(self.connections_max.into()),
+            },
             pool_threads: self.pool_threads,
             pool_slots: self.pool_slots,
         }

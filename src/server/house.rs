@@ -1,6 +1,7 @@
 //! Those who live on one shard of a server: its connections, its actors, and whoever opens the door.
 
 use super::metrics;
+use super::placement::Placer;
 use super::route::Routes;
 use super::shared::{Phase, Public, Shared};
 use crate::actor::ActorId;
@@ -26,7 +27,7 @@ pub(crate) struct House<S> {
     rules: Rc<Rules>,
     connections_max: u64,
     drain_timeout: Duration,
-    rng: fastrand::Rng,
+    placer: Placer,
     /// Connections that are this shard's and wait for the driver.
     arrivals: Vec<Arrival<S>>,
     /// How many of those in `Shared` are ours.
@@ -41,6 +42,8 @@ pub(crate) struct House<S> {
 struct Arrival<S> {
     socket: S,
     peer: SocketAddr,
+    /// No shard had room for it: it is told so, and no more.
+    turned_away: bool,
 }
 
 /// The listening socket.
@@ -99,7 +102,7 @@ impl<S: Send + 'static> House<S> {
             rules: Rc::new(config.rules.clone()),
             connections_max: config.connections_max.into(),
             drain_timeout: config.drain_timeout,
-            rng: fastrand::Rng::with_seed(seed),
+            placer: Placer::new(config, seed),
             arrivals: Vec::new(),
             counted: 0,
             begun: false,
@@ -117,28 +120,26 @@ impl<S: Send + 'static> House<S> {
         self.goodbye.drained && self.shared.all_drained()
     }
 
-    /// A peer has connected: the less loaded of two random shards gets it. Hand-offs in flight count, so that a
-    /// burst does not follow one stale figure (Mitzenmacher, "The Power of Two Choices", 2001).
-    fn place(&mut self, arrival: Arrival<S>) {
+    /// A peer has connected. What is on its way to a shard counts there already.
+    fn place(&mut self, socket: S, peer: SocketAddr) {
         let me = self.me();
-        let shards = self.local.mesh.shards();
-        let mut pick = || ShardId(self.rng.u16(0..shards));
-        let (a, b) = (pick(), pick());
-        let burden = |shard| (self.shared.is_stuck(shard), self.shared.load(shard));
-        let to = if burden(a) <= burden(b) { a } else { b };
-        if to != me {
-            let envelope =
-                Envelope { to: door_of(to), from: None, what: What::Shard, parcel: Parcel::new(arrival) };
-            self.shared.add_connection(to);
-            let Err(back) = self.local.mesh.send(to, envelope) else { return };
-            self.shared.remove_connections(to, 1);
-            let arrival = back.into_inner().parcel.downcast().expect("it was packed a moment ago");
-            self.shared.add_connection(me);
-            self.arrive(arrival);
-        } else {
-            self.shared.add_connection(me);
-            self.arrive(arrival);
+        let mut arrival = Arrival { socket, peer, turned_away: false };
+        match self.placer.claim(&self.shared) {
+            Some(to) if to == me => return self.arrive(arrival),
+            Some(to) => {
+                let envelope =
+                    Envelope { to: door_of(to), from: None, what: What::Shard, parcel: Parcel::new(arrival) };
+                let Err(back) = self.local.mesh.send(to, envelope) else { return };
+                self.shared.remove_connections(to, 1);
+                arrival = back.into_inner().parcel.downcast().expect("it was packed a moment ago");
+                if self.placer.claim_on(me, &self.shared) {
+                    return self.arrive(arrival);
+                }
+            }
+            None => {}
         }
+        self.shared.add_connection(me); // for as long as it takes to say so
+        self.arrive(Arrival { turned_away: true, ..arrival });
     }
 
     fn arrive(&mut self, arrival: Arrival<S>) {
@@ -148,7 +149,7 @@ impl<S: Send + 'static> House<S> {
 
     /// Makes connections of those that have arrived.
     fn settle_in<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
-        for Arrival { socket, peer } in std::mem::take(&mut self.arrivals) {
+        for Arrival { socket, peer, turned_away } in std::mem::take(&mut self.arrivals) {
             // Dropping the socket closes it.
             if self.goodbye.cut || self.goodbye.drained {
                 continue; // there is no more time to be polite, and nobody would see to its end
@@ -157,7 +158,7 @@ impl<S: Send + 'static> House<S> {
             let socket = driver.attach(socket, id.slot);
             let full = self.shared.connections() > self.connections_max;
             let mut handshake = Handshake::new(socket, peer, self.doorman.clone(), self.rules.clone());
-            if full || self.shared.phase() != Phase::Running {
+            if turned_away || full || self.shared.phase() != Phase::Running {
                 handshake.turn_away();
             }
             self.local.fill(id, Box::new(handshake));
@@ -312,7 +313,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             }
             Completion::Accepted(socket, peer) => {
                 self.door.back_off = Duration::ZERO;
-                self.place(Arrival { socket, peer });
+                self.place(socket, peer);
             }
             Completion::AcceptFailed(error) => self.accept_failed(&error, self.local.now()),
         }

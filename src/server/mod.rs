@@ -2,9 +2,10 @@
 //!
 //! - [`Server`]: what people write; [`Running`]: a server that runs
 //! - [`Config`]: every limit, in one place
+//! - [`Placement`]: which shard a connection gets; [`partition_of_user`], [`shard_of_user`]: where users belong
 //! - [`Stats`]: what it has done so far
 //! - `route`: which path gets which session; [`Through`]: what stands before it
-//! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
+//! - `listen`, `house`: sockets are accepted on every shard, and live on the one where they are placed
 //! - `pool`: threads for what would keep a shard
 //! - `shared`: what shards see of each other besides lanes; `signals`: what ends a process
 //!
@@ -27,7 +28,7 @@ mod through;
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
-pub use placement::{partition_of_user, shard_of_user};
+pub use placement::{Placement, partition_of_user, shard_of_user};
 pub(crate) use through::Open;
 pub use through::{Hosts, Layer, Layered, Layers, Through};
 

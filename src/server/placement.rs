@@ -1,8 +1,79 @@
-//! Where users and their connections belong.
+//! Which shard a new connection, or a user, belongs to.
 //!
-//! Does not know: who asks, and what is kept there.
+//! Does not know: sockets, how a connection gets there, what is kept of users.
 
+use super::Config;
+use super::shared::Shared;
 use crate::shard::ShardId;
+
+/// How the shard of a new connection is chosen: [`Config::placement`]. A shard that is full
+/// ([`Config::clients_per_shard_max`]) is passed over, and one that does not come round as long as another is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Placement {
+    /// The less loaded of two that chance chooses: nearly as even as if all were asked, and a burst does not follow one stale
+    /// figure (Mitzenmacher, "The Power of Two Choices", 2001).
+    #[default]
+    LeastLoaded,
+    /// One after the other, whatever they have to do.
+    RoundRobin,
+}
+
+/// Chooses, on one shard.
+#[derive(Debug)]
+pub(super) struct Placer {
+    placement: Placement,
+    clients_max: u32,
+    rng: fastrand::Rng,
+}
+
+impl Placer {
+    pub(super) fn new(config: &Config, seed: u64) -> Self {
+        let clients_max = match config.clients_per_shard_max {
+            0 => u32::MAX,
+            max => max,
+        };
+        Self { placement: config.placement, clients_max, rng: fastrand::Rng::with_seed(seed) }
+    }
+
+    /// A shard for one more connection, which counts there from now on; `None` if all are full.
+    pub(super) fn claim(&mut self, shared: &Shared) -> Option<ShardId> {
+        match self.placement {
+            Placement::LeastLoaded => self.claim_least_loaded(shared),
+            Placement::RoundRobin => self.claim_next(shared),
+        }
+    }
+
+    /// The same for a shard that is not asked for: whether it has room.
+    pub(super) fn claim_on(&self, shard: ShardId, shared: &Shared) -> bool {
+        shared.claim_connection(shard, self.clients_max)
+    }
+
+    fn claim_least_loaded(&mut self, shared: &Shared) -> Option<ShardId> {
+        let burden = |shard: &ShardId| (shared.is_stuck(*shard), shared.load(*shard));
+        let shards = shared.shards.len() as u16;
+        let mut pick = || ShardId(self.rng.u16(0..shards));
+        let (a, b) = (pick(), pick());
+        let first = if burden(&a) <= burden(&b) { a } else { b };
+        if !shared.is_stuck(first) && self.claim_on(first, shared) {
+            return Some(first);
+        }
+        // Others claim at the same time, so the emptiest may be full by the time that it is claimed.
+        let mut all: Vec<ShardId> = (0..shards).map(ShardId).collect();
+        all.sort_by_key(burden);
+        all.into_iter().find(|&shard| self.claim_on(shard, shared))
+    }
+
+    fn claim_next(&self, shared: &Shared) -> Option<ShardId> {
+        let shards = shared.shards.len() as u32;
+        let next = shared.next_turn();
+        let in_turn = || (0..shards).map(|further| ShardId((next.wrapping_add(further) % shards) as u16));
+        let mut come_round = in_turn().filter(|&shard| !shared.is_stuck(shard));
+        come_round
+            .find(|&shard| self.claim_on(shard, shared))
+            .or_else(|| in_turn().find(|&shard| self.claim_on(shard, shared)))
+    }
+}
 
 /// The partition that a user belongs to: FNV-1a (64 bits) of the id, modulo how many there are.
 ///

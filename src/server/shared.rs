@@ -14,6 +14,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: Jobs,
     /// A [`Phase`].
     phase: AtomicU32,
+    /// How many connections were placed in turn.
+    turns: AtomicU32,
     /// How many shards have nobody left but services.
     emptied: AtomicU32,
     /// How many shards have nothing left.
@@ -54,6 +56,7 @@ impl Shared {
             jobs,
             shards: (0..shards).map(|_| Public::default()).collect(),
             phase: AtomicU32::new(Phase::Running as u32),
+            turns: AtomicU32::new(0),
             emptied: AtomicU32::new(0),
             drained: AtomicU32::new(0),
             forgotten: AtomicU32::new(0),
@@ -67,6 +70,21 @@ impl Shared {
     /// One more for `shard`, wherever it is now.
     pub(crate) fn add_connection(&self, shard: ShardId) {
         self.public(shard).load.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The same, if it has fewer than `max`: whether it had. Never more, whoever claims at the same time.
+    pub(crate) fn claim_connection(&self, shard: ShardId, max: u32) -> bool {
+        let before = self.public(shard).load.0.fetch_add(1, Ordering::Relaxed);
+        let claimed = before < max;
+        if !claimed {
+            self.remove_connections(shard, 1);
+        }
+        claimed
+    }
+
+    /// Whose turn it is, for whoever places connections one after the other: one more each time.
+    pub(crate) fn next_turn(&self) -> u32 {
+        self.turns.fetch_add(1, Ordering::Relaxed)
     }
 
     /// `gone` of the connections of `shard` have ended.

@@ -1,9 +1,12 @@
-//! Actors that are started on other shards of the real server, while these sleep.
+//! Actors that are started on other shards of the real server, while these sleep; and connections, which live where they are
+//! placed.
 
-use super::harness::{Local, Said};
+use super::harness::{Local, Said, exchange, request, wait_until};
 use corewire::actor::{NotSpawned, Place};
 use corewire::prelude::*;
+use corewire::server::Placement;
 use corewire::shard::ShardId;
+use corewire::wire::handshake::Key;
 
 struct Guest;
 impl Actor for Guest {}
@@ -54,4 +57,30 @@ fn an_actor_is_started_on_a_shard_that_sleeps() {
     clients[0].text("3");
     assert_eq!(clients[0].next(), Said::Text("NoShard".into()));
     assert_eq!(server.handle.stats().wakes_lost, 0);
+}
+
+#[test]
+fn connections_are_placed_one_after_the_other_if_that_is_asked_for() {
+    let server = Local::echo(|config| (config.workers, config.placement) = (3, Placement::RoundRobin));
+    let clients: Vec<_> = (0..30).map(|_| server.client()).collect();
+    assert_eq!(server.handle.connections_by_shard(), [10; 3]);
+    drop(clients);
+}
+
+#[test]
+fn one_client_more_than_all_shards_may_have_is_answered_503() {
+    for placement in [Placement::LeastLoaded, Placement::RoundRobin] {
+        let server = Local::echo(|config| (config.clients_per_shard_max, config.placement) = (5, placement));
+        let mut clients: Vec<_> = (0..10).map(|_| server.client()).collect();
+        assert_eq!(server.handle.connections_by_shard(), [5; 2]);
+        let ask = || exchange(server.address, &request("/", &[], &Key::from_nonce(*b"sixteen nonces!!")));
+        assert!(ask().starts_with("HTTP/1.1 503 "));
+        for client in &mut clients {
+            client.check_echo("still here");
+        }
+        clients.truncate(9);
+        wait_until("there is room again", || server.handle.stats().connections == 9);
+        clients.push(server.client());
+        assert_eq!(server.handle.connections_by_shard(), [5; 2]);
+    }
 }

@@ -12,6 +12,7 @@ mod names;
 mod outbox;
 mod outside;
 mod packets;
+mod placing;
 mod planted;
 mod rings;
 mod rooms;

@@ -4,8 +4,8 @@
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Fault, Faults, Heard, World};
 use corewire_actors::sessions::{
-    Count, Counts, Found, InSessions, Kick, List, OfSession, OfUser, SessionId, Sessions, SessionsConfig,
-    SignInError, ToUser, Whom,
+    Count, Counts, Fail, Found, InSessions, Kick, List, OfSession, OfUser, SessionId, Sessions,
+    SessionsConfig, SignInError, ToUser, Whom,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -338,4 +338,54 @@ fn what_sessions_are_asked_about_whom_nobody_knows_is_an_answer_too() {
         assert_eq!(world.ask(asked, List { most: 0 }), Ok(Found::default()));
     }
     world.shut_down();
+}
+
+#[test]
+fn a_service_that_has_failed_comes_to_know_who_is_on_other_shards_and_forgets_its_own() {
+    let sums = Mutex::new([0; 2]);
+    sim::check(super::seeds(100), |world| {
+        let seed = world.seed();
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let book = Shared::default();
+        let theirs = book.clone();
+        let make = move |upgrade: &Upgrade<'_>| {
+            let client = upgrade.query().and_then(|query| query.parse().ok()).expect("it says who it is");
+            Ok(Guest { book: theirs.clone(), user: user(client), client, id: None })
+        };
+        let sessions = Sessions::with(SessionsConfig::default());
+        let mut world = world.shards(SHARDS).service(sessions).at("/", make).configure(|config| {
+            config.lane_slots = [4, 64][seed as usize % 2];
+            config.batch = [1, 2, 32][seed as usize / 2 % 3];
+            config.rules.idle_timeout = Duration::from_secs(3600);
+        });
+        let mut clients = BTreeMap::new();
+        for n in 0..30 {
+            clients.insert(n, world.client(Client::at(&format!("/?{n}"))));
+        }
+        check_all_know(&mut world, &book, &mut rng);
+        let mut panics = 0;
+        for round in 1..4 {
+            let failing = service(&mut world, &mut rng);
+            let on_its_shard = |there: &There| there.guest.id().shard() == failing.id().shard();
+            let before = book.lock().unwrap().there.clone();
+            assert_eq!(world.ask(failing, Fail), Err(AskError::Crashed));
+            panics += 1;
+            world.run_for(rng.u64(0..50));
+            for n in round * 100..round * 100 + 10 {
+                clients.insert(n, world.client(Client::at(&format!("/?{n}"))));
+            }
+            check_all_know(&mut world, &book, &mut rng);
+            for (id, there) in &before {
+                let closed = world.report(clients[&there.client]).close_code() == Some(Some(1012));
+                assert_eq!(closed, on_its_shard(there), "{id}");
+                assert!(book.lock().unwrap().there.contains_key(id) || closed, "who is elsewhere stays");
+                sums.lock().unwrap()[usize::from(closed)] += 1;
+            }
+        }
+        world.drain();
+        world.run_until_quiet(3_600_000);
+        world.shut_down_after_panics(panics);
+    });
+    let sums = sums.into_inner().unwrap();
+    assert!(sums.iter().all(|&sum| sum > 1000), "too few stayed, or were closed: {sums:?}");
 }

@@ -113,6 +113,16 @@ impl Here {
         })
     }
 
+    /// With their numbers, in order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        self.sessions.iter().map(|(&number, entry)| (number, entry))
+    }
+
+    /// Numbers from here on are larger than this.
+    pub(super) fn begin_at(&mut self, number: u64) {
+        self.last = number;
+    }
+
     /// Their numbers, in order.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
         self.sessions.keys().copied()

@@ -1,5 +1,6 @@
 //! What the services of different shards say to each other.
 
+use super::here::Entry;
 use super::{SessionId, Sessions, SignInError};
 use crate::packets::{Packet, Packets, Peer};
 use corewire::actor::{Context, Handler};
@@ -16,6 +17,8 @@ pub struct Item(pub(super) Said);
 pub(super) enum Said {
     /// To the user's home: there is one more.
     In { number: u64, user: Arc<str> },
+    /// To the user's home, which was made anew: there is this one, and it may.
+    Still { number: u64, user: Arc<str> },
     /// To the session's shard: it may.
     Admitted { number: u64 },
     /// It may not.
@@ -47,6 +50,9 @@ impl Peer for Sessions {
                 let admitted = self.partition_of(&user).add(user, id, max);
                 self.say(from, if admitted { Said::Admitted { number } } else { Said::TooMany { number } });
             }
+            Said::Still { number, user } => {
+                self.partition_of(&user).add(user, SessionId { shard: from, number }, u32::MAX);
+            }
             Said::Admitted { number } => {
                 let id = SessionId { shard: self.me, number };
                 if let Some(reply) = self.here.get_mut(number).and_then(|entry| entry.waiting.take()) {
@@ -73,7 +79,22 @@ impl Peer for Sessions {
         }
     }
 
-    /// Nobody keeps track of that shard's sessions any more, nor decides about its users.
+    /// Nobody keeps track of that shard's sessions any more; and whoever decides about its users is to know of ours.
+    fn anew(&mut self, shard: ShardId, _: &mut Context<'_, Self>) {
+        self.partitions.iter_mut().for_each(|partition| partition.remove_shard(shard));
+        let mut theirs: Vec<_> =
+            self.here.all().filter(|(_, entry)| self.home_of(&entry.user) == shard).collect();
+        theirs.sort_by_key(|(_, entry)| entry.waiting.is_some()); // who is there goes before who wants to be
+        let say = |(number, Entry { user, waiting, .. }): (u64, &Entry)| match waiting {
+            Some(_) => Said::In { number, user: user.clone() },
+            None => Said::Still { number, user: user.clone() },
+        };
+        for said in theirs.into_iter().map(say).collect::<Vec<_>>() {
+            self.say(shard, said);
+        }
+    }
+
+    /// As before, but for good: nobody decides about its users.
     fn gone(&mut self, shard: ShardId, cx: &mut Context<'_, Self>) {
         self.partitions.iter_mut().for_each(|partition| partition.remove_shard(shard));
         for number in self.here.waiting_for(|user| self.home_of(user) == shard) {

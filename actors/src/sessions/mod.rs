@@ -57,8 +57,10 @@
 //! where all that one shard has to say to another now goes in one. And the address of a service is a sum.
 //!
 //! **What is promised.** What shards say to each other is neither lost nor said twice ([`packets`](crate::packets)). What is
-//! sent to a user reaches once each session whose sign-in was confirmed before, as far as its client takes it. A sign-in of a
-//! user whose partition has ended (its service panicked) is refused; sessions that are there stay.
+//! sent to a user reaches once each session whose sign-in was confirmed before, as far as its client takes it.
+//!
+//! **When a service fails** it is made anew and knows nobody. The others tell it which of their sessions belong to its
+//! partitions, and forget those of its own shard, which are closed with 1012: clients that come back sign in again.
 
 mod api;
 mod asks;
@@ -72,6 +74,8 @@ pub use asks::{Count, Counts, Found, List, OfSession, OfUser, PartitionCount};
 #[doc(hidden)]
 pub use asks::{CountHere, Describe, ListHere};
 pub use items::Item;
+#[doc(hidden)]
+pub use service::Fail;
 pub use service::{Kick, NoteActivity, NoteSubscription, SignIn, SignOut, ToUser, Whom};
 
 use crate::packets::Packets;
@@ -80,15 +84,18 @@ use corewire::connection::{Slow, Terms};
 use corewire::shard::{ShardId, Time};
 use here::Here;
 use partition::Partition;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The service. One a shard: see [`Server::service`](corewire::Server::service).
 #[derive(Debug)]
 pub struct Sessions {
     config: SessionsConfig,
     me: ShardId,
+    /// Another has had this shard before, and failed.
+    is_second: bool,
     /// Known when it has started.
     shards: u16,
     here: Here,
@@ -154,7 +161,9 @@ impl SessionsConfig {
 impl Sessions {
     /// Makes the service of each shard: for [`Server::service`](corewire::Server::service).
     pub fn with(config: SessionsConfig) -> impl Fn(ShardId) -> Self + Send + Sync + 'static {
+        let made = Mutex::new(HashSet::new());
         move |me| Self {
+            is_second: made.lock().is_ok_and(|mut made| !made.insert(me)),
             config: config.clone(),
             me,
             shards: 0,

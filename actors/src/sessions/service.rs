@@ -66,12 +66,26 @@ pub enum Whom {
     Session(SessionId),
 }
 
+/// For tests: the service fails, as if a handler of its had panicked.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Fail;
+
+impl Handler<Fail> for Sessions {
+    type Reply = ();
+    fn handle(&mut self, _: Fail, _: &mut Context<'_, Self>) {
+        std::panic::resume_unwind(Box::new("on purpose"));
+    }
+}
+
 impl Actor for Sessions {
     /// Thousands may sign in within a turn.
     const MAILBOX_SLOTS: Option<u32> = Some(16_384);
 
     fn started(&mut self, cx: &mut Context<'_, Self>) {
         self.shards = cx.shards();
+        // Made anew, it knows no numbers that its former life gave; a session takes longer to sign in than a nanosecond.
+        self.here.begin_at(cx.now().as_nanos());
         let mine = (self.me.0..self.config.partitions.max(1)).step_by(self.shards.into());
         self.partitions.resize_with(mine.len(), Default::default);
         let users =
@@ -80,6 +94,10 @@ impl Actor for Sessions {
         if let Err(full) = probes.and_then(|()| cx.register_probe("users", users)) {
             tracing::warn!("sessions and users are not among the probes: {full}");
         }
+        if self.is_second {
+            cx.close_sessions(&Close::new(1012, "who is there had to be forgotten; connect again"));
+        }
+        self.flush_packets(cx);
     }
 
     fn returned(&mut self, returned: Returned, cx: &mut Context<'_, Self>) {

@@ -1,0 +1,129 @@
+//! Where connections live: as evenly as was asked for, never more on a shard than it may have, whatever the network does.
+
+use corewire::prelude::*;
+use corewire::server::Placement;
+use corewire::shard::ShardId;
+use corewire::sim::{self, Client, Fault, Faults, Heard, World};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const SHARDS: u16 = 3;
+
+/// How many are open on each shard, and how many were at once at most. One thread runs the world; the lock is for the
+/// compiler.
+type Open = Arc<Mutex<BTreeMap<ShardId, (u32, u32)>>>;
+
+struct Guest(Open);
+
+impl Session for Guest {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        let mut open = self.0.lock().unwrap();
+        let (now, most) = open.entry(cx.shard()).or_default();
+        *now += 1;
+        *most = (*now).max(*most);
+        Ok(())
+    }
+
+    fn message(&mut self, _: Message, _: &mut Context<Self>) -> Result<(), Close> {
+        Ok(())
+    }
+
+    fn closed(&mut self, _: CloseReason, cx: &mut Context<Self>) {
+        self.0.lock().unwrap().get_mut(&cx.shard()).expect("it was counted").0 -= 1;
+    }
+}
+
+fn world_of(world: World, open: &Open, change: impl FnOnce(&mut Config)) -> World {
+    let open = open.clone();
+    world.shards(SHARDS).at("/", move |_: &Upgrade| Ok(Guest(open.clone()))).configure(change)
+}
+
+#[test]
+fn round_robin_gives_each_shard_as_many_as_the_others() {
+    sim::check(super::seeds(50), |world| {
+        let open = Open::default();
+        let mut world = world_of(world, &open, |config| config.placement = Placement::RoundRobin);
+        for n in 0..30 {
+            world.client(Client::at("/").later(Duration::from_millis(n / 10)));
+        }
+        world.run_for(1000);
+        let now: Vec<_> = open.lock().unwrap().values().map(|(now, _)| *now).collect();
+        assert_eq!(now, [10; SHARDS as usize]);
+        world.shut_down();
+    });
+}
+
+#[test]
+fn the_less_loaded_of_two_is_nearly_even() {
+    let unevenness = Mutex::new(0);
+    sim::check(super::seeds(50), |world| {
+        let open = Open::default();
+        let mut world = world_of(world, &open, |_| ());
+        for n in 0..60 {
+            world.client(Client::at("/").later(Duration::from_millis(n / 20)));
+        }
+        world.run_for(1000);
+        let now: Vec<_> = open.lock().unwrap().values().map(|(now, _)| *now).collect();
+        *unevenness.lock().unwrap() += now.iter().max().unwrap() - now.iter().min().unwrap();
+        world.shut_down();
+    });
+    let unevenness = unevenness.into_inner().unwrap();
+    assert!(
+        unevenness <= 50 * 4,
+        "20 on each, and between fullest and emptiest {} on average",
+        unevenness / 50
+    );
+}
+
+#[test]
+fn no_shard_has_more_clients_than_it_may_and_all_are_used_before_one_is_refused() {
+    let refused = Mutex::new(0);
+    sim::check(super::seeds(200), |world| {
+        let seed = world.seed();
+        let open = Open::default();
+        let faults = Faults::swarm(seed).with(Fault::Cut, 0.0);
+        let mut world = world_of(world.faults(faults), &open, |config| {
+            config.clients_per_shard_max = 5;
+            config.placement = [Placement::LeastLoaded, Placement::RoundRobin][seed as usize % 2];
+            config.lane_slots = [2, 64][seed as usize / 2 % 2];
+            config.rules.idle_timeout = Duration::from_secs(3600);
+        });
+        let first: Vec<_> = (0..25).map(|_| world.client(Client::at("/"))).collect();
+        world.run_for(120_000);
+        let counted = |world: &World, clients: &[usize]| {
+            let is_refused =
+                |client: &&usize| world.report(**client).heard.first() == Some(&Heard::Refused(503));
+            let opened = clients.iter().filter(|&&client| world.report(client).opened).count();
+            (opened, clients.iter().filter(is_refused).count())
+        };
+        let (opened, turned_away) = counted(&world, &first);
+        assert!(opened <= 15, "{opened} of 15");
+        // Where the way to a shard is full, its room is not used.
+        assert!(opened == 15 || seed as usize / 2 % 2 == 0, "{opened} of 15, {turned_away} turned away");
+        *refused.lock().unwrap() += turned_away;
+        world.drain();
+        world.run_until_quiet(7_200_000);
+        for (shard, (now, most)) in &*open.lock().unwrap() {
+            assert!(*now == 0 && *most <= 5, "{shard} had {most}, and has {now}");
+        }
+        world.shut_down();
+    });
+    assert!(refused.into_inner().unwrap() > 1000);
+}
+
+#[test]
+fn there_is_room_again_when_clients_have_gone() {
+    let open = Open::default();
+    let mut world = world_of(World::new(3), &open, |config| config.clients_per_shard_max = 2);
+    for round in 0..10 {
+        let clients: Vec<_> =
+            (0..6).map(|_| world.client(Client::at("/").wait(Duration::from_secs(1)).close(1000))).collect();
+        world.run_for(500);
+        let late = world.client(Client::at("/"));
+        world.run_until_quiet(60_000);
+        assert!(clients.iter().all(|&client| world.report(client).opened), "round {round}");
+        assert_eq!(world.report(late).heard.first(), Some(&Heard::Refused(503)));
+    }
+    world.shut_down();
+}
