@@ -8,7 +8,7 @@
 //!
 //! Does not know: what items are, who pushes them.
 
-use corewire::actor::{Actor, Context, Handler, Priority, Refused, Returned, SendError, TimerId};
+use corewire::actor::{Actor, Context, Handler, Priority, Refused, Restart, Returned, SendError, TimerId};
 use corewire::shard::{ShardId, Time};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use std::time::Duration;
 /// A service whose actors on all shards talk to each other by [`Packets`].
 ///
 /// ```
+/// use corewire::actor::Restart;
 /// use corewire::prelude::*;
 /// use corewire::shard::ShardId;
 /// use corewire_actors::packets::{Packet, Packets, Peer};
@@ -40,6 +41,8 @@ use std::time::Duration;
 /// }
 ///
 /// impl Actor for Tally {
+///     const AS_SERVICE: Restart = Restart::Never; // the others hear that it is gone
+///
 ///     fn returned(&mut self, returned: Returned, cx: &mut Context<Self>) {
 ///         let _ = self.take_back(returned, cx); // it sends nothing else that could come back
 ///     }
@@ -111,6 +114,13 @@ pub trait Peer: Actor + Handler<Packet<Self::Item>, Reply = ()> {
 
     /// A packet has come. For the handler of [`Packet`], which does nothing else.
     fn take_packet(&mut self, packet: Packet<Self::Item>, cx: &mut Context<'_, Self>) {
+        const {
+            let stays_gone = matches!(Self::AS_SERVICE, Restart::Never);
+            assert!(
+                stays_gone,
+                "a next life would not know what the one before has taken: set AS_SERVICE to Never"
+            );
+        }
         let Packet { from, number, taken, mut items } = packet;
         if from == cx.shard() {
             self.packets().time_has_come(cx.now()); // what our own timer says

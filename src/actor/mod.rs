@@ -114,6 +114,10 @@ pub trait Actor: Sized + 'static {
     /// What is done when an actor fails that this one has started by [`Context::spawn_child`].
     const SUPERVISION: Supervision = Supervision::ONE_FOR_ONE;
 
+    /// When it is made anew if it is a service: see [`Server::service`](crate::Server::service). [`Restart::Never`] where others
+    /// count on what it knows, and are to hear that it is gone.
+    const AS_SERVICE: Restart = Restart::OnFailure;
+
     /// Called once, before any message.
     fn started(&mut self, cx: &mut Context<'_, Self>) {
         let _ = cx;

@@ -1,6 +1,7 @@
 //! Packets between services: whatever lanes and mailboxes refuse, every item comes once and in order; and a service that has
 //! ended keeps nothing of the others.
 
+use corewire::actor::Restart;
 use corewire::prelude::*;
 use corewire::shard::ShardId;
 use corewire::sim::{self, Faults};
@@ -50,6 +51,7 @@ impl Post {
 }
 
 impl Actor for Post {
+    const AS_SERVICE: Restart = Restart::Never;
     const MAILBOX_SLOTS: Option<u32> = Some(2);
 
     fn returned(&mut self, returned: Returned, cx: &mut Context<Self>) {

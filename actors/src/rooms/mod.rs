@@ -55,7 +55,7 @@ pub use rules::{MEMBER_NAME_BYTES_MAX, ROOM_NAME_BYTES_MAX, RoomRules, RoomsConf
 pub use stats::{AskStats, RoomsStats};
 
 use crate::packets::{Packet, Packets, Peer};
-use corewire::actor::{Actor, ActorId, Context, Down, Handler, Returned, TimerId};
+use corewire::actor::{Actor, ActorId, Context, Down, Handler, Restart, Returned, TimerId};
 use corewire::connection::FRAME_HEADER_BYTES_MAX;
 use corewire::shard::{ShardId, Time};
 use corewire::wire::Kind;
@@ -448,6 +448,7 @@ impl Rooms {
 
 impl Actor for Rooms {
     const MAILBOX_SLOTS: Option<u32> = Some(16_384);
+    const AS_SERVICE: Restart = Restart::Never; // the others count on what it knows, and hear that it is gone
 
     fn returned(&mut self, returned: Returned, cx: &mut Context<'_, Self>) {
         let _ = self.take_back(returned, cx); // it sends nothing else that could come back
