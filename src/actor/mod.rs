@@ -80,7 +80,7 @@ pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
 pub use stats::{HandlerStats, ProbesFull, ShardStats, Snapshot};
 pub use supervision::{Escalation, Restart, Supervision};
 pub use watch::{Down, WatchesFull};
-pub use work::{Work, WorkError, WorkRefused};
+pub use work::{Work, WorkError, WorkId, WorkRefused};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
 ///
