@@ -5,6 +5,7 @@
 //!
 //! Does not know: what a job does, who asked for it, which threads there are (`server` has them, and `sim` its twin).
 
+use super::crash;
 use super::policy::{LOW_WAITS, Priority};
 use super::work::WorkError;
 use crate::sync::Arc;
@@ -70,10 +71,11 @@ impl Job {
                 Fate::Runs => catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
                     let what = panic.downcast_ref::<&str>().map(|what| (*what).to_owned());
                     let what = what.or_else(|| panic.downcast_ref::<String>().cloned());
+                    crash::let_go(panic);
                     WorkError::Panicked(what.unwrap_or_else(|| "no message".into()))
                 }),
                 Fate::Refused => {
-                    let _ = catch_unwind(AssertUnwindSafe(|| drop(job))); // what it keeps is the user's
+                    crash::caught(|| drop(job)); // what it keeps is the user's
                     Err(WorkError::Ending)
                 }
             };
@@ -87,7 +89,7 @@ impl Job {
 
     fn meet(self, fate: Fate, jobs: &Jobs) {
         // What is told, if nobody hears it, is dropped on this thread: that is the user's too.
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.0)(fate, jobs)));
+        crash::caught(|| (self.0)(fate, jobs));
     }
 }
 

@@ -31,7 +31,7 @@ mod address;
 mod ask;
 pub(crate) mod cell;
 mod context;
-mod crash;
+pub(crate) mod crash;
 mod end;
 pub(crate) mod envelope;
 mod futures;
