@@ -1,11 +1,16 @@
 # Each target does its own set-up: missing system packages are installed by apt, with a line that says so.
 
-.PHONY: echo test check clients bench bench-quick contenders criterion fuzz
+.PHONY: echo chat test check clients bench bench-quick contenders criterion fuzz
 
 # The echo demo on :9001. Flags: make echo ARGS="--workers 2"
 echo:
 	@.ci/setup build
 	cargo run --release --example echo -- $(ARGS)
+
+# The chat on :8080, with its page. Flags: make chat ARGS="--workers 2"
+chat:
+	@.ci/setup build
+	cargo run --release --example chat -- $(ARGS)
 
 # Everything: tests, the rings under loom, lints, real clients.
 test:
@@ -22,11 +27,11 @@ check:
 	cargo check --workspace --all-features --all-targets
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# The echo demo against real clients: python, node, a browser, Autobahn.
+# The echo demo against real clients: python, node, a browser, Autobahn. And the chat, in two windows.
 clients:
 	@.ci/setup build
 	@.ci/setup clients
-	cargo build --release --example echo
+	cargo build --release --example echo --example chat
 	tests/clients/run
 
 # corewire beside uWebSockets and others in one run: table, plots and raw results in benches/results; some 25 minutes.
@@ -42,7 +47,7 @@ bench-quick: contenders
 contenders:
 	@.ci/setup build
 	@.ci/setup bench
-	cargo build --release --example echo
+	cargo build --release --example echo --example rooms
 	cargo build --release -p corewire-bench --bins
 	-cargo build --release -p corewire-rivals --all-features
 	-benches/rivals/uwebsockets/build target/rivals/uwebsockets
@@ -55,4 +60,4 @@ criterion:
 # Each fuzz target for a minute; needs a nightly toolchain and cargo-fuzz.
 fuzz:
 	@.ci/setup build
-	for target in frame handshake machine; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+	for target in frame handshake machine typed; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done

@@ -93,8 +93,8 @@ impl<'a> Deref for Upgrade<'a> {
 pub(crate) trait Doorman {
     /// A session for this request, now or later.
     fn admit(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Admitted, Refusal>;
-    /// An answer to a request for something else.
-    fn plain(&self, request: &http::Request<'_>) -> Refusal;
+    /// Writes the answer to a request for something else.
+    fn plain(&self, request: &http::Request<'_>, answer: &mut Vec<u8>);
 }
 
 /// A request that was accepted.
@@ -138,8 +138,14 @@ struct Waiting {
 /// What the bytes so far amount to.
 enum Progressed {
     More,
-    Open { response: Vec<u8>, head_bytes: usize, session: Decision },
-    Refuse { refusal: Refusal, head_only: bool },
+    Open {
+        response: Vec<u8>,
+        head_bytes: usize,
+        session: Decision,
+    },
+    Refuse(Refusal),
+    /// It asks for no WebSocket: this is said, and it is over.
+    Answer(Vec<u8>),
 }
 
 impl Handshake {
@@ -174,15 +180,14 @@ impl Handshake {
         let (request, key, head_bytes) = match handshake::parse(bytes, &self.rules.head) {
             Ok(Progress::Incomplete) => return Progressed::More,
             Ok(Progress::Plain { request }) => {
-                return Progressed::Refuse {
-                    refusal: self.doorman.plain(&request),
-                    head_only: request.is_head(),
-                };
+                let mut answer = Vec::new();
+                self.doorman.plain(&request, &mut answer);
+                return Progressed::Answer(answer);
             }
             Ok(Progress::Upgrade { request, key, head_bytes }) => (request, key, head_bytes),
             Err(error) => {
                 tracing::debug!(peer = %self.peer, %error, "request refused");
-                return Progressed::Refuse { refusal: error.refusal(), head_only: false };
+                return Progressed::Refuse(error.refusal());
             }
         };
         let upgrade = Upgrade { request, peer: self.peer, attached: RefCell::default() };
@@ -190,7 +195,7 @@ impl Handshake {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 tracing::debug!(peer = %self.peer, status = refusal.status(), "request refused by its route");
-                return Progressed::Refuse { refusal, head_only: false };
+                return Progressed::Refuse(refusal);
             }
         };
         let offered: Vec<&str> = upgrade.subprotocols().collect();
@@ -199,7 +204,7 @@ impl Handshake {
             Ok(()) => Progressed::Open { response, head_bytes, session: admitted.session },
             Err(error) => {
                 tracing::error!(%error, "a route's answer cannot be sent");
-                Progressed::Refuse { refusal: Refusal::new(500), head_only: false }
+                Progressed::Refuse(Refusal::new(500))
             }
         }
     }
@@ -210,7 +215,7 @@ impl Handshake {
             Ok(bytes) => bytes,
             Err(exhausted) => {
                 local.memory_is_short(exhausted);
-                return self.refuse(&Refusal::new(503), false, local);
+                return self.refuse(&Refusal::new(503), local);
             }
         };
         if self.waiting.is_some() {
@@ -233,9 +238,13 @@ impl Handshake {
                     }
                 }
             }
-            Progressed::Refuse { refusal, head_only } => {
+            Progressed::Refuse(refusal) => {
                 local.pool.recycle(bytes);
-                self.refuse(&refusal, head_only, local)
+                self.refuse(&refusal, local)
+            }
+            Progressed::Answer(answer) => {
+                local.pool.recycle(bytes);
+                self.end_with(&answer, local)
             }
         }
     }
@@ -243,7 +252,7 @@ impl Handshake {
     /// Keeps bytes in a block of their own: the rest may take its time.
     fn keep(&mut self, bytes: Buf, local: &mut Local) -> Next {
         if bytes.len() > self.rules.head.head_bytes_max + KEPT_BYTES_MAX {
-            return self.refuse(&Refusal::new(431), false, local);
+            return self.refuse(&Refusal::new(431), local);
         }
         if !bytes.is_in_receive_block() {
             self.head = Some(bytes);
@@ -256,7 +265,7 @@ impl Handshake {
                 self.head = Some(head);
                 Next::Stay
             }
-            Err(_) => self.refuse(&Refusal::new(503), false, local),
+            Err(_) => self.refuse(&Refusal::new(503), local),
         }
     }
 
@@ -271,7 +280,7 @@ impl Handshake {
         let mut outgoing = local.take_outgoing();
         if outgoing.gather([response, &[]], &mut local.pool).is_err() {
             local.put_outgoing(outgoing);
-            return self.refuse(&Refusal::new(503), false, local);
+            return self.refuse(&Refusal::new(503), local);
         }
         let mut link = Link::new(self.socket, self.rules.clone(), Some(outgoing), local.now());
         if first.is_empty() {
@@ -285,15 +294,19 @@ impl Handshake {
         Next::Become(open(link))
     }
 
-    fn refuse(&mut self, refusal: &Refusal, head_only: bool, local: &mut Local) -> Next {
+    fn refuse(&mut self, refusal: &Refusal, local: &mut Local) -> Next {
+        let mut answer = Vec::new();
+        refusal.encode(false, &mut answer);
+        self.end_with(&answer, local)
+    }
+
+    fn end_with(&mut self, answer: &[u8], local: &mut Local) -> Next {
         if let Some(head) = self.head.take() {
             local.pool.recycle(head);
         }
-        let mut answer = Vec::new();
-        refusal.encode(head_only, &mut answer);
         let mut outgoing = local.take_outgoing();
         // With no memory even for this, the client sees the connection end without a word.
-        let _ = outgoing.gather([&answer, &[]], &mut local.pool);
+        let _ = outgoing.gather([answer, &[]], &mut local.pool);
         Next::Become(Box::new(Farewell::new(
             self.socket,
             Some(outgoing),
@@ -327,7 +340,7 @@ impl Cell for Handshake {
 
     fn started(&mut self, local: &mut Local, me: ActorId) -> Next {
         if self.turned_away {
-            return self.refuse(&Refusal::new(503), false, local);
+            return self.refuse(&Refusal::new(503), local);
         }
         local.tick_at(local.now() + self.rules.handshake_timeout, me);
         Next::Stay
@@ -342,7 +355,7 @@ impl Cell for Handshake {
     }
 
     fn crashed(&mut self, _: &str, local: &mut Local, _: ActorId) -> Next {
-        self.refuse(&Refusal::new(500), false, local) // a route's function failed
+        self.refuse(&Refusal::new(500), local) // a route's function failed
     }
 
     fn socket_event(&mut self, event: SocketEvent, local: &mut Local, me: ActorId) -> Next {
@@ -365,14 +378,14 @@ impl Cell for Handshake {
                 let first = self.head.take().unwrap_or_default();
                 self.open(move |link| open(link, around), &response, first, local)
             }
-            Ok(Err(refusal)) => self.refuse(&refusal, false, local),
+            Ok(Err(refusal)) => self.refuse(&refusal, local),
             Err(flume::TryRecvError::Empty) => Next::Stay,
-            Err(flume::TryRecvError::Disconnected) => self.refuse(&Refusal::new(503), false, local),
+            Err(flume::TryRecvError::Disconnected) => self.refuse(&Refusal::new(503), local),
         }
     }
 
     fn tick(&mut self, local: &mut Local, _: ActorId) -> Next {
-        self.refuse(&Refusal::new(408), false, local)
+        self.refuse(&Refusal::new(408), local)
     }
 
     fn held_bytes(&self) -> usize {
@@ -387,7 +400,7 @@ impl Cell for Handshake {
         if now {
             return self.close(local);
         }
-        self.refuse(&Refusal::new(503).with_body("the server goes away\n"), false, local)
+        self.refuse(&Refusal::new(503).with_body("the server goes away\n"), local)
     }
 }
 

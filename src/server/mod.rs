@@ -17,6 +17,7 @@ mod error;
 pub(crate) mod house;
 mod listen;
 pub(crate) mod metrics;
+mod placement;
 mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
@@ -26,6 +27,7 @@ mod through;
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
+pub use placement::{partition_of_user, shard_of_user};
 pub(crate) use through::Open;
 pub use through::{Hosts, Layer, Layered, Layers, Through};
 
@@ -44,12 +46,13 @@ use crate::shard::uring::{Peers, UringDriver, Waker};
 use crate::shard::{Mesh, Shard, ShardId, Stopwatch};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
-use crate::wire::http::Refusal;
+use crate::wire::http::{Page, Refusal};
 use house::House;
 use pool::Threads;
 use route::Routes;
 use shared::{Phase, Shared};
 use signals::Heeded;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -123,7 +126,8 @@ impl Server {
     }
 
     /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
-    /// with a status. A panic in it is answered 500.
+    /// with a status. A panic in it is answered 500. A path that ends in `/*` takes all paths below it
+    /// ([`Upgrade::path`]); of several that fit, the first that was added is taken.
     pub fn at<F, S>(self, path: &str, make: F) -> Self
     where
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
@@ -150,6 +154,31 @@ impl Server {
         S: Session,
     {
         self.routes.add_later(path, Open, ask);
+        self
+    }
+
+    /// Browsers that ask for `path`, and for no WebSocket, get this page: the bytes that are given here, whoever asks, to GET
+    /// and HEAD. It may have the path of a WebSocket. Middleware does not see it.
+    ///
+    /// It is for the few pages that go with a WebSocket, and is copied for each who asks; what is larger than a MiB, or
+    /// changes, is better served by a web server.
+    ///
+    /// # Panics
+    /// If the content type has a control character in it.
+    ///
+    /// ```
+    /// use corewire::Server;
+    /// let page = "<!doctype html><script>new WebSocket(`ws://${location.host}/ws`)</script>";
+    /// let server = Server::bind(":9001").page("/", "text/html; charset=utf-8", page.as_bytes());
+    /// ```
+    pub fn page(
+        mut self,
+        path: &str,
+        content_type: impl Into<Cow<'static, str>>,
+        body: impl Into<Cow<'static, [u8]>>,
+    ) -> Self {
+        let page = Page::new(content_type, body).expect("a content type is one line of text");
+        self.routes.add_page(path, page);
         self
     }
 

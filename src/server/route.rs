@@ -1,4 +1,4 @@
-//! Which path gets which session.
+//! Which path gets which session, or which page.
 
 use super::through::Entrance;
 use crate::actor::ActorId;
@@ -7,12 +7,19 @@ use crate::actor::outside::Calls;
 use crate::connection::handshake::{Admitted, Decision, Doorman};
 use crate::connection::{Connection, Session, Ticket, Upgrade};
 use crate::sync::Arc;
-use crate::wire::http::{Refusal, Request};
+use crate::wire::http::{Page, Refusal, Request};
 use std::marker::PhantomData;
 
 /// All paths of a server, shared by its shards.
 #[derive(Default, Clone)]
-pub(crate) struct Routes(Arc<Vec<Entry>>);
+pub(crate) struct Routes(Arc<Paths>);
+
+#[derive(Default)]
+struct Paths {
+    entries: Vec<Entry>,
+    /// What those get who ask for no WebSocket.
+    pages: Vec<(String, Page)>,
+}
 
 struct Entry {
     path: String,
@@ -92,15 +99,27 @@ impl Routes {
     fn push(&mut self, path: &str, subprotocols: &[&str], route: Box<dyn Route>) {
         let subprotocols = subprotocols.iter().map(|&name| name.to_owned()).collect();
         let entry = Entry { path: path.to_owned(), subprotocols, route };
-        Arc::get_mut(&mut self.0).expect("routes are added before they are shared").push(entry);
+        self.paths().entries.push(entry);
+    }
+
+    /// Adds a page. The first of its path is shown.
+    pub(crate) fn add_page(&mut self, path: &str, page: Page) {
+        self.paths().pages.push((path.to_owned(), page));
+    }
+
+    fn paths(&mut self) -> &mut Paths {
+        Arc::get_mut(&mut self.0).expect("routes are added before they are shared")
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.entries.is_empty()
     }
 
     fn find(&self, path: &str) -> Option<&Entry> {
-        self.0.iter().find(|entry| entry.path == path)
+        self.0.entries.iter().find(|entry| match entry.path.strip_suffix('*') {
+            Some(above) if above.ends_with('/') => path.starts_with(above),
+            _ => entry.path == path,
+        })
     }
 }
 
@@ -114,11 +133,15 @@ impl Doorman for Routes {
         Ok(Admitted { subprotocol: subprotocol.map(str::to_owned), session })
     }
 
-    fn plain(&self, request: &Request<'_>) -> Refusal {
-        match self.find(request.path()) {
+    fn plain(&self, request: &Request<'_>, answer: &mut Vec<u8>) {
+        if let Some((_, page)) = self.0.pages.iter().find(|(path, _)| path == request.path()) {
+            return page.answer(request, answer);
+        }
+        let refusal = match self.find(request.path()) {
             Some(_) => Refusal::upgrade_required()
                 .with_body("This is a WebSocket: connect with a WebSocket client.\n"),
             None => Refusal::new(404),
-        }
+        };
+        refusal.encode(request.is_head(), answer);
     }
 }

@@ -131,6 +131,11 @@ impl Process {
         Self::start_example(name, "exec \"$@\"", flags)
     }
 
+    /// Another example, on cores of its own as without tests.
+    pub(super) fn pinned(name: &str, flags: &[&str]) -> Self {
+        Self::start_example(name, "command=$1; shift 6; exec \"$command\" --addr 127.0.0.1:0 \"$@\"", flags)
+    }
+
     /// Started by this line of shell, in which `"$@"` is the server and its flags.
     pub(super) fn start_in(shell: &str, flags: &[&str]) -> Self {
         Self::start_example("echo", shell, flags)
@@ -192,10 +197,15 @@ impl Process {
 
     /// Waits until it says that nobody is connected; it says how many are every five seconds.
     pub(super) fn wait_until_idle(&mut self) {
-        wait_until("nobody is connected", || {
+        self.wait_until_printed("Active: 0,");
+    }
+
+    /// Waits until it prints a line that begins so.
+    pub(super) fn wait_until_printed(&mut self, beginning: &str) {
+        wait_until(&format!("it prints {beginning:?}"), || {
             let mut line = String::new();
             self.stdout.read_line(&mut line).expect("it runs");
-            line.starts_with("Active: 0,")
+            line.starts_with(beginning)
         });
     }
 
@@ -240,6 +250,7 @@ pub(super) fn path_of(name: &str) -> PathBuf {
     let built =
         modified(&path).unwrap_or_else(|error| panic!("{path:?}: {error}: cargo build --example {name}"));
     let mut sources = vec![PathBuf::from("src"), "actors/src".into(), format!("examples/{name}.rs").into()];
+    sources.extend(Some(PathBuf::from(format!("examples/{name}"))).filter(|folder| folder.is_dir()));
     while let Some(source) = sources.pop() {
         if source.is_dir() {
             let files = std::fs::read_dir(&source).expect("it can be listed");

@@ -6,7 +6,7 @@
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
 //! - `middleware`: what stands before a route; `stats`: what the shards tell
-//! - `examples`: each does what it says
+//! - `examples`, `chat`: each does what it says
 //! - `supervision`: crashes, restarts, ends that another shard hears of
 //! - `work`: jobs and the threads that do them
 //! - `mail`: priorities, full mailboxes, futures; `park`, `asks`: messages and questions for a shard that sleeps
@@ -16,6 +16,7 @@ mod asks;
 mod attacks;
 mod basics;
 mod bulk;
+mod chat;
 mod crowd;
 mod examples;
 mod harness;
@@ -26,7 +27,10 @@ mod middleware;
 mod names;
 mod park;
 mod place;
+mod room_crowd;
+mod rooms;
 mod services;
+mod sessions;
 mod shutdown;
 mod slow;
 mod stall;

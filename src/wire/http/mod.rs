@@ -3,12 +3,15 @@
 //! - here: what may stand in a head, and how much of it we take
 //! - `request`: a request's head, to read
 //! - `refusal`: an answer that is not an upgrade, to write
+//! - `page`: one that refuses nothing
 
+mod page;
 mod refusal;
 mod request;
 
 use std::fmt;
 
+pub use page::Page;
 pub use refusal::Refusal;
 pub(super) use request::Headers;
 pub use request::Request;

@@ -47,6 +47,13 @@ impl Refusal {
         refusal
     }
 
+    /// 405: a page can be read, and no more.
+    pub(super) fn page_is_read_only() -> Self {
+        let mut refusal = Self::new(405);
+        refusal.headers.push(("Allow".into(), "GET, HEAD".into()));
+        refusal
+    }
+
     /// Say more.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Cow<'static, str>>) -> Self {

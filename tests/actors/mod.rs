@@ -1,0 +1,3 @@
+//! The actors that come with corewire, in made-up worlds and on the wire.
+
+mod typed;
