@@ -3,7 +3,7 @@
 use super::items::Said;
 use super::{NotSaid, SessionId, Sessions, SignInError};
 use crate::packets::Peer;
-use corewire::actor::{Actor, ActorId, Context, Down, Handler, Request, Returned};
+use corewire::actor::{Actor, ActorId, Context, Down, Handler, Request, Restart, Returned};
 use corewire::connection::{Close, Message};
 use corewire::shard::ShardId;
 use std::sync::Arc;
@@ -69,6 +69,7 @@ pub enum Whom {
 impl Actor for Sessions {
     /// Thousands may sign in within a turn.
     const MAILBOX_SLOTS: Option<u32> = Some(16_384);
+    const AS_SERVICE: Restart = Restart::Never; // the others count on what it knows, and hear that it is gone
 
     fn started(&mut self, cx: &mut Context<'_, Self>) {
         self.shards = cx.shards();
