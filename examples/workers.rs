@@ -32,7 +32,8 @@ impl Session for Desk {
         };
         let (password, rounds) = (password.to_owned(), self.rounds);
         // Not a message is handled later for it. A queue that is full closes the connection with 1013.
-        Ok(cx.work(move || hash(&password, rounds)).at(Priority::Low).then(Self::hashed)?)
+        cx.work(move || hash(&password, rounds)).at(Priority::Low).then(Self::hashed)?;
+        Ok(())
     }
 }
 

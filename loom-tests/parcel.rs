@@ -27,5 +27,30 @@ fn a_parcel_through_a_lane_is_dropped_once() {
     });
 }
 
+#[test]
+fn what_is_taken_out_of_a_parcel_is_dropped_once() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let (mut tx, mut rx) = spsc::channel(2);
+        let theirs = drops.clone();
+        let sender = thread::spawn(move || {
+            drop(tx.push(Parcel::new(Sendable(Counted::new(1, &theirs)))));
+            drop(tx.push(Parcel::new((Sendable(Counted::new(2, &theirs)), [0u8; 100]))));
+        });
+        for mut parcel in rx.drain(2) {
+            // The message of either kind outlives its parcel, in which nothing is left.
+            let (small, large) = (parcel.take::<Sendable>(), parcel.take::<(Sendable, [u8; 100])>());
+            assert!(small.is_some() != large.is_some() && parcel.is::<()>());
+            let before = drops.load(Ordering::Relaxed);
+            drop(parcel);
+            assert_eq!(drops.load(Ordering::Relaxed), before);
+            drop((small, large));
+        }
+        drop(rx);
+        sender.join().unwrap();
+        assert_eq!(drops.load(Ordering::Relaxed), 2);
+    });
+}
+
 /// Loom's cells are `Send` if what they hold is, as the standard ones.
 struct Sendable(#[expect(dead_code, reason = "its drop is what counts")] Counted);

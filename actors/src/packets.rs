@@ -20,6 +20,7 @@ use std::time::Duration;
 /// A service whose actors on all shards talk to each other by [`Packets`].
 ///
 /// ```
+/// use corewire::actor::Restart;
 /// use corewire::prelude::*;
 /// use corewire::shard::ShardId;
 /// use corewire_actors::packets::{Packet, Packets, Peer};

@@ -1,10 +1,11 @@
-//! Where a panic came from, which only a panic hook sees. Ours is put before whatever hook there is, once a process, and
+//! Panics: how what they leave is let go of, and where one came from, which only a panic hook sees. Ours is put before whatever hook there is, once a process, and
 //! keeps to itself what it sees on threads that run shards; an application that sets another one after it, and does not
 //! call ours, has its log without backtraces.
 
+use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
-use std::panic::{set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 /// The last panic of a thread.
@@ -39,6 +40,19 @@ pub(crate) fn install_hook() {
 /// This thread runs a shard.
 pub(crate) fn look_here() {
     RUNS_A_SHARD.set(true);
+}
+
+/// Drops what was panicked with, which is the user's and may panic once more. What comes of that is forgotten: to drop it
+/// would be to go on so.
+pub(crate) fn let_go(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+}
+
+/// Runs what is a user's, where it is all the same what it panicked with. None: it did.
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(let_go).ok()
 }
 
 /// What was seen of the last panic on this thread, once.

@@ -1,6 +1,9 @@
 //! Groups: actors of one type that are sent to together, or of which any will do.
 
-use super::{Actor, Address, Context, Handler, NAME_BYTES_MAX, SendError, Sendable};
+use super::handle::Outside;
+use super::local::Local;
+use super::outside::Word;
+use super::{Actor, Address, Context, Handler, NAME_BYTES_MAX, SendError, Sendable, To, trail};
 use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
@@ -122,6 +125,60 @@ impl<A: Actor> Context<'_, A> {
             }
         }
         Err(refused)
+    }
+}
+
+impl Outside {
+    /// Sends a clone of `message` to each member of a group, as one shard knows them: always the same for one group, so that
+    /// from one thread messages to a member arrive in order. What finds no room is dropped, and counted.
+    ///
+    /// # Errors
+    /// As [`Outside::send`].
+    pub fn send_to_group<B: Handler<M>, M: Sendable + Clone>(
+        &self,
+        group: Group<'_, B>,
+        message: M,
+    ) -> Result<(), SendError<M>> {
+        self.say_to_group(group, message, |local, group, message| {
+            let members = local.copy_members(TypeId::of::<B>(), group);
+            for &id in &members {
+                local.send_and_count(Address::<B>::new(id).route(), message.clone());
+            }
+            local.put_members(members);
+        })
+    }
+
+    /// Sends `message` to one member of a group, if there is one. What finds nobody, or no room, is dropped, and counted.
+    ///
+    /// # Errors
+    /// As [`Outside::send`].
+    pub fn send_to_one<B: Handler<M>, M: Sendable>(
+        &self,
+        group: Group<'_, B>,
+        by: By,
+        message: M,
+    ) -> Result<(), SendError<M>> {
+        self.say_to_group(group, message, move |local, group, message| {
+            match local.one_member(TypeId::of::<B>(), group, by) {
+                Some(id) => local.send_and_count(Address::<B>::new(id).route(), message),
+                None => local.counters.refused += 1,
+            }
+        })
+    }
+
+    fn say_to_group<B, M: Sendable>(
+        &self,
+        group: Group<'_, B>,
+        message: M,
+        send: impl FnOnce(&mut Local, &str, M) + Send + 'static,
+    ) -> Result<(), SendError<M>> {
+        let (name, span) = (Box::<str>::from(group.name), trail::current());
+        self.say(self.home_of(group.name), message, |message| {
+            Word::Errand(Box::new(move |local| {
+                let _span = span.map(tracing::Span::entered);
+                send(local, &name, message);
+            }))
+        })
     }
 }
 

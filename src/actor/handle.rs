@@ -116,7 +116,12 @@ impl Outside {
         asked
     }
 
-    fn say<M>(&self, shard: ShardId, message: M, word: impl FnOnce(M) -> Word) -> Result<(), SendError<M>> {
+    pub(super) fn say<M>(
+        &self,
+        shard: ShardId,
+        message: M,
+        word: impl FnOnce(M) -> Word,
+    ) -> Result<(), SendError<M>> {
         let Some(calls) = self.calls.get(usize::from(shard.0)) else { return Err(SendError::Gone(message)) };
         let mut message = Some(message);
         let said = calls.say(|| word(message.take().expect("a word is made once")));

@@ -5,6 +5,7 @@
 //!
 //! Does not know: what a job does, who asked for it, which threads there are (`server` has them, and `sim` its twin).
 
+use super::crash;
 use super::policy::{LOW_WAITS, Priority};
 use super::work::WorkError;
 use crate::sync::Arc;
@@ -25,8 +26,8 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// By priority, the lowest first.
-    waiting: [VecDeque<Job>; PRIORITIES],
+    /// By priority, the lowest first, with their numbers.
+    waiting: [VecDeque<(u64, Job)>; PRIORITIES],
     /// How many were begun while the first of the lowest waited.
     passed: u32,
     running: usize,
@@ -70,10 +71,11 @@ impl Job {
                 Fate::Runs => catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
                     let what = panic.downcast_ref::<&str>().map(|what| (*what).to_owned());
                     let what = what.or_else(|| panic.downcast_ref::<String>().cloned());
+                    crash::let_go(panic);
                     WorkError::Panicked(what.unwrap_or_else(|| "no message".into()))
                 }),
                 Fate::Refused => {
-                    let _ = catch_unwind(AssertUnwindSafe(|| drop(job))); // what it keeps is the user's
+                    crash::caught(|| drop(job)); // what it keeps is the user's
                     Err(WorkError::Ending)
                 }
             };
@@ -87,7 +89,7 @@ impl Job {
 
     fn meet(self, fate: Fate, jobs: &Jobs) {
         // What is told, if nobody hears it, is dropped on this thread: that is the user's too.
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.0)(fate, jobs)));
+        crash::caught(|| (self.0)(fate, jobs));
     }
 }
 
@@ -97,18 +99,28 @@ impl Jobs {
         Self(Arc::new(Inner { state: Mutex::default(), more: Condvar::new(), slots: slots as usize }))
     }
 
-    /// Leaves a job, which is made if there is room for it.
-    pub(crate) fn push(&self, priority: Priority, job: impl FnOnce() -> Job) -> Result<(), Closed> {
+    /// Leaves a job, which is made if there is room for it. Gives its number.
+    pub(crate) fn push(&self, priority: Priority, job: impl FnOnce() -> Job) -> Result<u64, Closed> {
         let mut state = self.state();
         if state.closed || state.waiting() >= self.0.slots {
             state.figures.refused += 1;
             return Err(if state.closed { Closed::Ending } else { Closed::Full });
         }
         state.figures.accepted += 1;
-        state.waiting[priority as usize].push_back(job());
+        let number = state.figures.accepted;
+        state.waiting[priority as usize].push_back((number, job()));
         drop(state);
         self.0.more.notify_one();
-        Ok(())
+        Ok(number)
+    }
+
+    /// Takes the job of this number out of the queue, if it has not begun. Looks at all that wait: for what is rare.
+    pub(crate) fn take_back(&self, number: u64) -> Option<Job> {
+        let mut state = self.state();
+        state.waiting.iter_mut().find_map(|waiting| {
+            let at = waiting.iter().position(|(other, _)| *other == number)?;
+            waiting.remove(at).map(|(_, job)| job)
+        })
     }
 
     /// A thread of the pool: does what there is, until there will be no more.
@@ -155,7 +167,7 @@ impl Jobs {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.0.more.notify_all();
-        for job in waiting.into_iter().flatten() {
+        for (_, job) in waiting.into_iter().flatten() {
             job.meet(Fate::Refused, self);
         }
     }
@@ -188,7 +200,7 @@ impl State {
         };
         self.passed = if low_waits && next != 0 { self.passed + 1 } else { 0 };
         self.running += 1;
-        self.waiting[next].pop_front()
+        self.waiting[next].pop_front().map(|(_, job)| job)
     }
 }
 

@@ -31,7 +31,7 @@ mod address;
 mod ask;
 pub(crate) mod cell;
 mod context;
-mod crash;
+pub(crate) mod crash;
 mod end;
 pub(crate) mod envelope;
 mod futures;
@@ -80,7 +80,7 @@ pub(crate) use stall::{Heartbeat, watch as watch_for_stalls};
 pub use stats::{HandlerStats, ProbesFull, ShardStats, Snapshot};
 pub use supervision::{Escalation, Restart, Supervision};
 pub use watch::{Down, WatchesFull};
-pub use work::{Work, WorkError, WorkRefused};
+pub use work::{Work, WorkError, WorkId, WorkRefused};
 
 /// Someone who acts. State is private; what others want comes as messages, one [`Handler`] a type.
 ///
@@ -113,6 +113,10 @@ pub trait Actor: Sized + 'static {
 
     /// What is done when an actor fails that this one has started by [`Context::spawn_child`].
     const SUPERVISION: Supervision = Supervision::ONE_FOR_ONE;
+
+    /// When it is made anew if it is a service: see [`Server::service`](crate::Server::service). [`Restart::Never`] where others
+    /// count on what it knows, and are to hear that it is gone.
+    const AS_SERVICE: Restart = Restart::OnFailure;
 
     /// Called once, before any message.
     fn started(&mut self, cx: &mut Context<'_, Self>) {

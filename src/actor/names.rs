@@ -2,6 +2,8 @@
 
 use super::ask::Callback;
 use super::envelope::with_actor;
+use super::handle::{Asked, Outside};
+use super::outside::Word;
 use super::{Actor, Address, Context};
 use crate::ring::parcel::Parcel;
 use std::any::TypeId;
@@ -93,6 +95,43 @@ impl<A: Actor, B: Actor> Register<'_, '_, '_, A, B> {
         let asker = cx.local.keep_callback(cx.me, callback).ok_or(NameError::Busy)?;
         cx.local.register(name, address.id, TypeId::of::<B>(), asker);
         Ok(())
+    }
+}
+
+impl Outside {
+    /// Who has `name`, if it is a `B`. It is asked of the shard that decides about the name.
+    ///
+    /// ```
+    /// use corewire::actor::Outside;
+    /// use corewire::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # struct Lobby;
+    /// # impl Actor for Lobby {}
+    /// # struct Doors(bool);
+    /// # impl Handler<Doors> for Lobby {
+    /// #     type Reply = ();
+    /// #     fn handle(&mut self, _: Doors, _: &mut Context<Self>) {}
+    /// # }
+    /// /// On any thread.
+    /// fn close_lobby(shards: &Outside) -> Result<(), AskError> {
+    ///     let lobby = shards.whereis::<Lobby>("lobby").wait(Duration::from_secs(1))?.ok_or(AskError::Gone)?;
+    ///     shards.send(lobby, Doors(false)).map_err(|error| error.reason().into())
+    /// }
+    /// ```
+    pub fn whereis<B: Actor>(&self, name: &str) -> Asked<Option<Address<B>>> {
+        let (answer, asked) = Asked::new();
+        let refused = answer.clone();
+        let said = self.say(self.home_of(name), Box::<str>::from(name), move |name| {
+            Word::Errand(Box::new(move |local| {
+                let id = local.whereis(&name, TypeId::of::<B>());
+                let _ = answer.try_send(Ok(id.map(Address::new))); // nobody may wait any more
+            }))
+        });
+        if let Err(error) = said {
+            let _ = refused.try_send(Err(error.reason().into()));
+        }
+        asked
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::cell::{Cell, Plain, kind_of};
 use super::local::ActorKind;
-use super::{Actor, ActorId, Address, Context, Outside};
+use super::{Actor, ActorId, Address, Context, Outside, Restart};
 use crate::shard::ShardId;
 use crate::sync::Arc;
 use std::any::TypeId;
@@ -21,6 +21,7 @@ pub(crate) struct Services(Arc<Vec<Entry>>);
 struct Entry {
     actor: TypeId,
     kind: ActorKind,
+    restart: Restart,
     make: Box<dyn Fn(ShardId) -> Box<dyn Cell> + Send + Sync>,
 }
 
@@ -29,7 +30,7 @@ impl Services {
     pub(crate) fn add<A: Actor>(&mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) {
         const { assert!(!A::IS_SESSION, "a session is made by a route, for a client; it cannot be a service") };
         let make = Box::new(move |shard| Box::new(Plain::new(make(shard))) as Box<dyn Cell>);
-        let entry = Entry { actor: TypeId::of::<A>(), kind: kind_of::<A>(), make };
+        let entry = Entry { actor: TypeId::of::<A>(), kind: kind_of::<A>(), restart: A::AS_SERVICE, make };
         Arc::get_mut(&mut self.0).expect("services are added before they are shared").push(entry);
     }
 
@@ -57,6 +58,11 @@ impl Services {
     pub(super) fn make(&self, number: usize, shard: ShardId) -> (ActorKind, Box<dyn Cell>) {
         let Entry { kind, make, .. } = &self.0[number];
         (*kind, make(shard))
+    }
+
+    /// When it is made anew.
+    pub(super) fn restart(&self, number: usize) -> Restart {
+        self.0[number].restart
     }
 
     /// Where the service of this number lives on a shard: the same slot and generation everywhere.

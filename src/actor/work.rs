@@ -1,9 +1,18 @@
 //! Slow work leaves the handler: a job for the worker pool, whose result comes back to its actor.
 
-use super::ask::Callback;
+use super::ask::{AskId, Callback};
 use super::envelope::with_actor;
 use super::{Actor, Context, Priority};
 use std::fmt;
+
+/// A job that was handed over, for [`Context::cancel_work`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkId {
+    /// Under which its result is waited for.
+    pub(crate) ask: AskId,
+    /// In the pool's queue.
+    pub(crate) number: u64,
+}
 
 /// A job that has not been handed over yet, from [`Context::work`].
 #[must_use = "a job is handed over by `then`"]
@@ -46,6 +55,13 @@ impl<'a, A: Actor> Context<'a, A> {
     {
         Work { cx: self, job, priority: Priority::Normal }
     }
+
+    /// Takes a job back: what [`Work::then`] was given is not called. A job that has not begun is not done, and dropped here;
+    /// one that has begun goes on to its end, and its result is dropped and counted. False if its result has come, or it is not
+    /// this actor's.
+    pub fn cancel_work(&mut self, job: WorkId) -> bool {
+        self.local.cancel_work(self.me, job)
+    }
 }
 
 impl<A: Actor, J> Work<'_, '_, A, J> {
@@ -64,7 +80,7 @@ impl<A: Actor, J> Work<'_, '_, A, J> {
     pub fn then<R: Send + 'static>(
         self,
         then: impl FnOnce(&mut A, Result<R, WorkError>, &mut Context<'_, A>) + 'static,
-    ) -> Result<(), WorkRefused<J>>
+    ) -> Result<WorkId, WorkRefused<J>>
     where
         J: FnOnce() -> R + Send + 'static,
     {

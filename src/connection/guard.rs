@@ -8,10 +8,9 @@ use super::middleware::Middleware;
 use super::{Close, CloseReason, Message, Passage, Text};
 use crate::actor::cell::Guard;
 use crate::actor::local::Local;
-use crate::actor::{ActorId, Priority, Refused};
+use crate::actor::{ActorId, Priority, Refused, crash};
 use crate::wire::{CloseCode, Kind};
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::span::EnteredSpan;
 
 /// What is around a session, as its connection sees it.
@@ -308,8 +307,7 @@ impl<M: Middleware> Around for Guarded<M> {
         }
         let mut panics = 0;
         // Each by itself: whoever panicked is asked too, and may do it again. What it is given is ours and whole.
-        let mut contained =
-            |f: &mut dyn FnMut()| panics += u32::from(catch_unwind(AssertUnwindSafe(f)).is_err());
+        let mut contained = |f: &mut dyn FnMut()| panics += u32::from(crash::caught(f).is_none());
         if link.state.closing {
             // It has heard why already.
             contained(&mut || {

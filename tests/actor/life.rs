@@ -1,7 +1,7 @@
 //! How an actor begins and ends.
 
 use super::{Book, world_after, world_with};
-use corewire::actor::Handler;
+use corewire::actor::{Handler, Overflow};
 use corewire::prelude::*;
 use std::time::Duration;
 
@@ -243,4 +243,80 @@ fn timers_of_the_dead_are_there_for_others() {
     );
     world.run_for(200);
     world.shut_down();
+}
+
+/// Panics once more where what was panicked with is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("and again");
+    }
+}
+
+fn explode() {
+    std::panic::panic_any(Bomb);
+}
+
+/// Breaks where it is told to.
+struct Mine(&'static str);
+
+impl Actor for Mine {
+    const OVERFLOW: Overflow = Overflow::KeepLatest;
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        match self.0 {
+            "future" => drop(cx.pipe(async { explode() }, |_, (), _| ())),
+            "job" => drop(cx.work(explode).then(|_, result, _| assert!(result.is_err()))),
+            "probe" => cx
+                .register_probe("mine", |_| {
+                    explode();
+                    0
+                })
+                .expect("there is room"),
+            "end" => cx.stop(),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        if self.0 == "end" {
+            explode();
+        }
+    }
+}
+
+impl Handler<Line> for Mine {
+    type Reply = u32;
+    fn handle(&mut self, Line(number): Line, _: &mut Context<Self>) -> u32 {
+        if self.0 == "handler" {
+            explode();
+        }
+        number
+    }
+
+    fn key(_: &Line) -> Option<u64> {
+        explode();
+        None
+    }
+}
+
+#[test]
+fn what_a_panic_leaves_may_panic_too_and_costs_nobody_else_anything() {
+    let mut world = world_after(|cx| {
+        for place in ["future", "job", "probe", "end", "handler", "key"] {
+            let mine = cx.spawn(Mine(place)).expect("there is a slot");
+            if place == "handler" || place == "key" {
+                cx.send(mine, Line(1)).expect("there is room");
+            }
+        }
+    });
+    world.run_for(60_000);
+    let mut looked = world.outside().stats();
+    world.run_for(10);
+    assert!(looked.ready().is_some_and(|looked| looked.is_ok()), "all others go on");
+    world.run_for(60_000);
+    world.shut_down_after_panics(4); // a job's is its actor's to hear, and a key's is said in the log
 }

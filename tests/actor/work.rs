@@ -67,11 +67,30 @@ fn a_job_that_panics_is_a_result_and_costs_nobody_anything() {
 }
 
 #[test]
+fn a_job_that_is_taken_back_is_not_done_or_at_least_not_heard_of() {
+    let (noted, mut world) = noted(1, 10, |_, cx| {
+        let first = cx.work(|| 1_u64).then(Boss::done).expect("there is room");
+        let second = cx.work(|| -> u64 { panic!("nobody does it") }).then(Boss::done).expect("there is room");
+        assert!(cx.cancel_work(second), "it has not begun");
+        assert!(!cx.cancel_work(second), "it is not there any more");
+        let told = move |boss: &mut Boss, third, cx: &mut Context<Boss>| {
+            assert!(!cx.cancel_work(first), "it has been heard of");
+            boss.done(third, cx);
+        };
+        cx.work(|| 3_u64).then(told).expect("there is room");
+    });
+    assert_eq!(noted, ["Ok(1)", "Ok(3)"]);
+    let stats = world.stats();
+    assert_eq!((stats.jobs, stats.jobs_panicked, stats.answers_late), (3, 0, 0));
+    world.shut_down();
+}
+
+#[test]
 fn one_job_too_many_comes_back() {
     let (noted, mut world) = noted(1, 2, |boss, cx| {
         for n in 0..4_u64 {
             match cx.work(move || n).then(Boss::done) {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(WorkRefused::Full(job)) => boss.book.note(format!("no room for {}", job())),
                 Err(WorkRefused::Ending(_)) => unreachable!("the server goes on"),
             }

@@ -9,7 +9,7 @@
 //! - `examples`, `chat`: each does what it says
 //! - `supervision`: crashes, restarts, ends that another shard hears of
 //! - `work`: jobs and the threads that do them
-//! - `park`, `asks`: messages and questions for a shard that sleeps
+//! - `mail`: priorities, full mailboxes, futures; `park`, `asks`: messages and questions for a shard that sleeps
 //! - `services`, `place`, `names`: who is on every shard, who is started on another, and who is found from there
 
 mod asks;
@@ -22,6 +22,7 @@ mod examples;
 mod harness;
 mod http;
 mod later;
+mod mail;
 mod middleware;
 mod names;
 mod park;

@@ -1,6 +1,6 @@
 //! Other threads: what they send is handled once and in order, refused to them, or counted; each question has one end.
 
-use corewire::actor::{Asked, Outside};
+use corewire::actor::{Asked, By, Group, Outside};
 use corewire::prelude::*;
 use corewire::shard::ShardId;
 use corewire::sim::{self, Faults, World};
@@ -241,4 +241,58 @@ impl Actor for Keeper {
     fn stopping(&mut self, _: &mut Context<Self>) -> Stopping {
         Stopping::AfterMail
     }
+}
+
+/// Has a name, and is in a group.
+struct Clerk(Handled);
+const CLERKS: Group<Clerk> = Group::new("clerks");
+
+impl Actor for Clerk {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.join(CLERKS).expect("there is room");
+        let (me, name) = (cx.address(), format!("clerk {}", cx.shard().0));
+        cx.register(&name, me).then(|_, named, _| assert_eq!(named, Ok(()))).expect("there is room");
+    }
+}
+impl Handler<Ticket> for Clerk {
+    type Reply = ();
+    fn handle(&mut self, Ticket(number): Ticket, _: &mut Context<Self>) {
+        self.0.lock().unwrap().push(number);
+    }
+}
+#[derive(Clone)]
+struct Ticket(u32);
+
+#[test]
+fn other_threads_find_actors_by_names_and_groups() {
+    sim::check(super::seeds(50), |world| {
+        let (seed, handled) = (world.seed(), Handled::default());
+        let theirs = handled.clone();
+        let world = world.shards(3).faults(Faults::swarm(seed)).configure(|config| config.lane_slots = 2);
+        let mut world = world.service(move |_| Clerk(theirs.clone()));
+        let outside = world.outside();
+        world.run_for(5000);
+        for shard in 0..3 {
+            let mut found = outside.whereis::<Clerk>(&format!("clerk {shard}"));
+            let mut other = outside.whereis::<Desk>(&format!("clerk {shard}"));
+            world.run_for(1000);
+            let clerk = outside.service_on::<Clerk>(ShardId(shard));
+            assert_eq!(found.ready(), Some(Ok(clerk)));
+            assert_eq!(other.ready(), Some(Ok(None)), "it is not one of those");
+        }
+        for number in 0..5 {
+            outside.send_to_group(CLERKS, Ticket(number)).expect("there is room");
+        }
+        for _ in 0..6 {
+            outside.send_to_one(CLERKS, By::RoundRobin, Ticket(100)).expect("there is room");
+        }
+        outside
+            .send_to_one(Group::<Clerk>::new("nobody's"), By::Key(1), Ticket(200))
+            .expect("nobody says no");
+        world.run_for(5000);
+        let handled = std::mem::take(&mut *handled.lock().unwrap());
+        let lost = world.stats().refused as usize - 1; // lanes of two slots are full at times
+        assert_eq!(handled.len() + lost, 5 * 3 + 6, "{handled:?}");
+        world.shut_down();
+    });
 }

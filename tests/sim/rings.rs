@@ -1,8 +1,8 @@
-//! No circle of full mailboxes or lanes can stop a shard. Everybody sends to everybody in circles across shards, with
-//! mailboxes and lanes of two slots, and asks in circles; then time must not pass for want of anybody's room:
-//! in a world, time passes only when nobody can do anything.
+//! No cycle of full mailboxes or lanes can stop a shard. Everybody sends and asks in circles across shards, all through
+//! one, or all to all, with mailboxes and lanes of two slots; then time must not pass for want of anybody's room: in a world,
+//! time passes only when nobody can do anything.
 
-use corewire::actor::{Overflow, Priority, Returned};
+use corewire::actor::{Group, NameError, Overflow, Priority, Returned};
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Faults};
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,14 @@ use std::time::Duration;
 #[derive(Default)]
 struct Book {
     ring: Vec<Address<Member>>,
+    shape: Shape,
+    /// Errands go from shard to shard all the time.
+    errands: bool,
+    /// It is the end: nothing new is begun, so that everybody hears of it.
+    calm: bool,
+    /// Names that were claimed, and that it was decided about.
+    claimed: u64,
+    decided: u64,
     sent: u64,
     handled: u64,
     refused: u64,
@@ -24,6 +32,18 @@ struct Book {
     /// The one who was asked could not ask the next, and let go.
     no_reply: u64,
     other: Vec<AskError>,
+}
+
+/// Who sends to whom.
+#[derive(Debug, Clone, Copy, Default)]
+enum Shape {
+    /// To the next, mostly.
+    #[default]
+    Ring,
+    /// To the first, and the first to anybody.
+    Star,
+    /// To anybody.
+    Clique,
 }
 
 type Shared = Arc<Mutex<Book>>;
@@ -46,12 +66,37 @@ struct Begin(u32);
 struct End;
 
 impl Member {
-    /// Somebody further on, mostly the next one.
+    /// Who gets what it sends.
     fn next(&mut self, cx: &Context<Self>) -> Address<Member> {
         let book = self.book.lock().unwrap();
         let me = book.ring.iter().position(|member| *member == cx.address()).expect("it is in the ring");
-        let step = if self.rng.u8(0..4) == 0 { self.rng.usize(1..=book.ring.len()) } else { 1 };
+        let step = match book.shape {
+            Shape::Ring if self.rng.u8(0..4) > 0 => 1,
+            Shape::Star if me > 0 => return book.ring[0],
+            Shape::Ring | Shape::Star | Shape::Clique => self.rng.usize(1..=book.ring.len()),
+        };
         book.ring[(me + step) % book.ring.len()]
+    }
+
+    /// Has shards do something for each other, of whatever kind.
+    fn run_errand(&mut self, cx: &mut Context<Self>) {
+        let (me, other) = (cx.address(), self.next(cx));
+        let kind = self.rng.u8(0..6);
+        match kind {
+            0 => drop(cx.watch(other)),
+            1 => drop(cx.unwatch(other)),
+            2 => drop(cx.join(MEMBERS)),
+            3 => drop(cx.leave(MEMBERS)),
+            4 => drop(cx.unregister(&format!("name {}", self.rng.u8(0..8)))),
+            _ => {
+                let name = format!("name {}", self.rng.u8(0..8));
+                let claimed =
+                    cx.register(&name, me).then(|member: &mut Self, _: Result<(), NameError>, _| {
+                        member.book.lock().unwrap().decided += 1;
+                    });
+                self.book.lock().unwrap().claimed += u64::from(claimed.is_ok());
+            }
+        }
     }
 
     fn pass_on(&mut self, hops: u32, cx: &mut Context<Self>) {
@@ -78,7 +123,7 @@ impl Member {
 
     fn heard(&mut self, answer: Result<u32, AskError>, cx: &mut Context<Self>) {
         self.count(&answer);
-        if self.rng.u8(0..3) == 0 {
+        if self.rng.u8(0..3) == 0 && !self.book.lock().unwrap().calm {
             self.pass_on(3, cx);
         }
     }
@@ -144,6 +189,7 @@ impl Handler<End> for Member {
     type Reply = ();
     fn handle(&mut self, _: End, cx: &mut Context<Self>) {
         self.owes_no_more = true;
+        self.book.lock().unwrap().calm = true;
         self.answer_all(cx);
     }
 }
@@ -151,7 +197,14 @@ impl Handler<End> for Member {
 impl Handler<Token> for Member {
     type Reply = ();
     fn handle(&mut self, Token(hops): Token, cx: &mut Context<Self>) {
-        self.book.lock().unwrap().handled += 1;
+        let errands = {
+            let mut book = self.book.lock().unwrap();
+            book.handled += 1;
+            book.errands
+        };
+        if errands {
+            self.run_errand(cx);
+        }
         let to = self.next(cx);
         let asked = cx.ask(to, Kept).within(DEADLINE).then(Self::heard);
         self.book.lock().unwrap().asked += u64::from(asked.is_ok());
@@ -162,6 +215,14 @@ impl Handler<Token> for Member {
         }
     }
 }
+
+/// Of whom it watches; nobody ends before the world does.
+impl Handler<Down> for Member {
+    type Reply = ();
+    fn handle(&mut self, _: Down, _: &mut Context<Self>) {}
+}
+
+const MEMBERS: Group<Member> = Group::new("members");
 
 impl Handler<Request<Kept, u32>> for Member {
     type Reply = ();
@@ -216,10 +277,32 @@ impl Session for Host {
 
 #[test]
 fn no_circle_of_full_mailboxes_or_lanes_stops_a_shard() {
-    let seen = Mutex::new([0; 5]);
-    sim::check(super::seeds(200), |world| {
+    check_that_all_goes_on(200, Shape::Ring, false);
+}
+
+#[test]
+fn no_star_of_full_mailboxes_or_lanes_stops_a_shard() {
+    check_that_all_goes_on(200, Shape::Star, false);
+}
+
+#[test]
+fn no_clique_of_full_mailboxes_or_lanes_stops_a_shard() {
+    check_that_all_goes_on(200, Shape::Clique, false);
+}
+
+#[test]
+fn full_lanes_do_not_stop_what_shards_do_for_each_other_nor_the_other_way_round() {
+    for shape in [Shape::Ring, Shape::Star, Shape::Clique] {
+        check_that_all_goes_on(100, shape, true);
+    }
+}
+
+fn check_that_all_goes_on(seeds: u64, shape: Shape, errands: bool) {
+    let seen = Mutex::new([0; 6]);
+    sim::check(super::seeds(seeds), |world| {
         let seed = world.seed();
         let book = Shared::default();
+        (book.lock().unwrap().shape, book.lock().unwrap().errands) = (shape, errands);
         let hosts = book.clone();
         let make = move |_: &Upgrade| Ok(Host { book: hosts.clone(), seed });
         let mut world = world.shards(seed as u16 % 6 + 1).at("/", make).faults(Faults::none());
@@ -242,14 +325,16 @@ fn no_circle_of_full_mailboxes_or_lanes_stops_a_shard() {
             let ends = book.answered + book.full + book.dropped + book.no_reply;
             assert!(book.other.is_empty(), "{:?}", book.other);
             assert_eq!(book.asked, ends, "each was answered long before its deadline");
-            let ends = [book.handled, book.refused, book.returned, book.answered, book.full];
+            assert_eq!(book.claimed, book.decided, "each name was decided about");
+            let ends = [book.handled, book.refused, book.returned, book.answered, book.full, book.decided];
             seen.lock().unwrap().iter_mut().zip(ends).for_each(|(sum, seen)| *sum += seen);
         }
         world.shut_down();
     });
     let seen = seen.into_inner().unwrap();
-    println!("handled, refused, returned, answered, full: {seen:?}");
-    assert!(seen.iter().all(|&seen| seen > 1000), "too few of some to tell: {seen:?}");
+    println!("{shape:?}: handled, refused, returned, answered, full, decided: {seen:?}");
+    let all = if errands { &seen[..] } else { &seen[..5] };
+    assert!(all.iter().all(|&seen| seen > 1000), "too few of some to tell: {seen:?}");
 }
 
 /// Far beyond what the world is given.

@@ -1,7 +1,7 @@
 //! Every job that was taken ends once: with what it gave, with its panic, or with the end of the server; and it comes to
-//! its actor, if that is still there. On several shards, with a small queue, whoever crashes, stops or shuts down meanwhile.
+//! its actor, if that is still there and has not taken it back. On several shards, with a small queue, whoever crashes, stops or shuts down meanwhile.
 
-use corewire::actor::{Priority, WorkError, WorkRefused};
+use corewire::actor::{Priority, WorkError, WorkId, WorkRefused};
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Faults};
 use std::collections::HashMap;
@@ -23,6 +23,7 @@ struct Book {
 #[derive(Default)]
 struct Story {
     ran: bool,
+    taken_back: bool,
     heard: Option<Result<u32, WorkError>>,
 }
 
@@ -35,7 +36,7 @@ struct Boss {
     book: Shared,
     trace: Trace,
     rng: fastrand::Rng,
-    open: Vec<u32>,
+    open: Vec<(u32, WorkId)>,
     rounds: u32,
 }
 
@@ -57,7 +58,7 @@ impl Actor for Boss {
 impl Drop for Boss {
     fn drop(&mut self) {
         if let Ok(mut book) = self.book.lock() {
-            book.orphaned.append(&mut self.open);
+            book.orphaned.extend(self.open.drain(..).map(|(number, _)| number));
         }
     }
 }
@@ -90,9 +91,9 @@ impl Boss {
             boss.heard(number, result, cx);
         });
         match handed {
-            Ok(()) => {
+            Ok(id) => {
                 self.book.lock().unwrap().jobs.entry(number).or_default();
-                self.open.push(number);
+                self.open.push((number, id));
             }
             Err(WorkRefused::Full(_) | WorkRefused::Ending(_)) => self.book.lock().unwrap().refused += 1,
         }
@@ -107,9 +108,10 @@ impl Boss {
                 Err(WorkError::Ending) => assert!(!story.ran, "a job that ran is not said to have not"),
                 Err(_) => assert!(story.ran),
             }
+            assert!(!story.taken_back, "who has taken a job back does not hear of it");
             assert!(story.heard.replace(result).is_none(), "job {number} is told once");
         }
-        self.open.retain(|open| *open != number);
+        self.open.retain(|(open, _)| *open != number);
         match self.rng.u8(0..100) {
             0 => self.crash(),
             1 => cx.stop(),
@@ -129,6 +131,11 @@ impl Handler<Go> for Boss {
     fn handle(&mut self, _: Go, cx: &mut Context<Self>) {
         for _ in 0..self.rng.u32(0..6) {
             self.hand_over(cx);
+        }
+        if self.rng.u8(0..4) == 0 && !self.open.is_empty() {
+            let (number, id) = self.open.swap_remove(self.rng.usize(0..self.open.len()));
+            assert!(cx.cancel_work(id) && !cx.cancel_work(id), "it is taken back once");
+            self.book.lock().unwrap().jobs.get_mut(&number).expect("it was taken").taken_back = true;
         }
         self.rounds -= 1;
         match self.rng.u8(0..200) {
@@ -204,6 +211,8 @@ fn every_job_that_is_taken_runs_once_or_ends_with_the_server_and_is_told_once() 
                 Some(Ok(_)) => "done",
                 Some(Err(WorkError::Panicked(_))) => "panicked",
                 Some(Err(_)) => "ended with the server",
+                None if story.taken_back && story.ran => "ran, and was taken back",
+                None if story.taken_back => "taken back in time",
                 None => {
                     assert!(book.orphaned.contains(number), "job {number} was never told of");
                     if story.ran { "ran for nobody" } else { "did not run, for nobody" }
@@ -215,9 +224,16 @@ fn every_job_that_is_taken_runs_once_or_ends_with_the_server_and_is_told_once() 
     });
     let seen = seen.into_inner().unwrap();
     println!("{seen:?}");
-    for how in
-        ["done", "panicked", "ended with the server", "ran for nobody", "did not run, for nobody", "refused"]
-    {
+    for how in [
+        "done",
+        "panicked",
+        "ended with the server",
+        "ran for nobody",
+        "did not run, for nobody",
+        "ran, and was taken back",
+        "taken back in time",
+        "refused",
+    ] {
         let times = seen.get(how).copied().unwrap_or_default();
         assert!(times > 50, "{how} was seen {times} times, too few to tell");
     }

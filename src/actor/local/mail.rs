@@ -8,9 +8,8 @@ use crate::actor::envelope::Envelope;
 use crate::actor::mailbox::MailId;
 use crate::actor::reply::Asker;
 use crate::actor::trail::look_inside;
-use crate::actor::{Overflow, Priority};
+use crate::actor::{Overflow, Priority, crash};
 use std::any::TypeId;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What is known about all actors of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +208,7 @@ impl Local {
 fn latest(envelope: &Envelope) -> Option<Latest> {
     let (delivery, priority) = envelope.delivery()?;
     // A user's: what it panics at is a message like any other.
-    let key = catch_unwind(AssertUnwindSafe(|| (delivery.key)(&envelope.parcel))).unwrap_or_else(|_| {
+    let key = crash::caught(|| (delivery.key)(&envelope.parcel)).unwrap_or_else(|| {
         tracing::error!(to = ?envelope.to, "`Handler::key` panicked; the message has none");
         None
     })?;

@@ -39,6 +39,14 @@ impl Local {
         });
     }
 
+    /// The same for somebody who is told nothing of it.
+    pub(crate) fn send_and_count<M: Sendable>(&mut self, to: Route, message: M) {
+        if let Err(error) = self.send(to, message, Priority::Normal, None) {
+            self.counters.refused += 1;
+            self.discard(error);
+        }
+    }
+
     /// Puts a message into a mailbox of this shard, or into the lane to another.
     #[inline]
     pub(super) fn post<M: Sendable>(

@@ -4,6 +4,7 @@ use super::Local;
 use super::tallies::Tallies;
 use crate::actor::address::{ActorId, SendError};
 use crate::actor::ask::Callback;
+use crate::actor::crash;
 use crate::actor::histogram::Histogram;
 use crate::actor::pending::Pending;
 use crate::actor::reply::Asker;
@@ -12,7 +13,6 @@ use crate::ring::parcel::Parcel;
 use crate::shard::{ShardId, Stopwatch, Time};
 use std::any::Any;
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What is looked at.
@@ -163,12 +163,12 @@ impl Local {
                 continue;
             };
             // The actor is only looked at, so it need not end if that panics.
-            match catch_unwind(AssertUnwindSafe(|| (probe.read)(actor))) {
-                Ok(value) => {
+            match crash::caught(|| (probe.read)(actor)) {
+                Some(value) => {
                     values.push((probe.name.clone(), value));
                     kept.push(probe);
                 }
-                Err(_) => {
+                None => {
                     self.counters.panics += 1;
                     tracing::error!(probe = %probe.name, actor = ?probe.owner, "a probe panicked; it is not read again");
                     self.discard(probe.read);

@@ -6,7 +6,7 @@ use super::Local;
 use super::families::{Child, Stage};
 use crate::actor::cell::Cell;
 use crate::actor::service::Services;
-use crate::actor::{ActorId, Reason, Restart, Supervision};
+use crate::actor::{ActorId, Reason, Supervision};
 use crate::shard::ShardId;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -24,11 +24,11 @@ impl Local {
             let (kind, cell) = services.make(number, self.me);
             self.slots[id.slot as usize].kind = self.number_of(kind); // mail may come before it starts
             self.services.push(ToStart(id, cell));
-            let (services, me) = (services.clone(), self.me);
+            let (restart, services, me) = (services.restart(number), services.clone(), self.me);
             let child = Child {
                 id,
                 parent: nobody(number, self.me),
-                restart: Restart::OnFailure,
+                restart,
                 kind: kind.name,
                 make: Some(Box::new(move || services.make(number, me).1)),
                 stage: Stage::Up,

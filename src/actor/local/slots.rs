@@ -285,7 +285,7 @@ impl Local {
         // Unwind-safe: of what `f` touches, the cell is not run again but to crash, and `Local`'s own methods do not
         // call anything of the user's in the middle of a change.
         catch_unwind(AssertUnwindSafe(|| f(&mut **cell, self, me)))
-            .map_err(|panic| self.note_panic(me, cell.kind().name, &*panic))
+            .map_err(|panic| self.note_panic(me, cell.kind().name, panic))
     }
 
     /// The same for what is not in a cell.
@@ -295,15 +295,16 @@ impl Local {
         kind: &'static str,
         f: impl FnOnce() -> R,
     ) -> Result<R, Panicked> {
-        catch_unwind(AssertUnwindSafe(f)).map_err(|panic| self.note_panic(me, kind, &*panic))
+        catch_unwind(AssertUnwindSafe(f)).map_err(|panic| self.note_panic(me, kind, panic))
     }
 
     #[cold]
-    fn note_panic(&mut self, me: ActorId, kind: &'static str, panic: &(dyn Any + Send)) -> Panicked {
+    fn note_panic(&mut self, me: ActorId, kind: &'static str, panic: Box<dyn Any + Send>) -> Panicked {
         self.counters.panics += 1;
-        let what = panic.downcast_ref::<&str>().copied();
-        let what =
-            what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let what = &*said.unwrap_or("no message").to_owned();
+        crash::let_go(panic);
         let seen = crash::take_last();
         let place = seen.as_ref().map_or("unknown", |seen| &seen.place);
         // A backtrace takes milliseconds to print, so a client that finds a panic must not have one for each message.
@@ -360,7 +361,7 @@ impl Local {
 
     /// Drops what a user has made: their `Drop` may panic too.
     pub(super) fn discard<T>(&mut self, what: T) {
-        if catch_unwind(AssertUnwindSafe(|| drop(what))).is_err() {
+        if crash::caught(|| drop(what)).is_none() {
             self.counters.panics += 1;
         }
     }

@@ -5,7 +5,7 @@ use crate::actor::ask::Callback;
 use crate::actor::jobs::{Closed, Job};
 use crate::actor::pending::Pending;
 use crate::actor::reply::Asker;
-use crate::actor::{ActorId, Priority, WorkRefused};
+use crate::actor::{ActorId, Priority, WorkId, WorkRefused};
 use crate::ring::parcel::Parcel;
 
 impl Local {
@@ -16,7 +16,7 @@ impl Local {
         job: J,
         priority: Priority,
         callback: Callback,
-    ) -> Result<(), WorkRefused<J>>
+    ) -> Result<WorkId, WorkRefused<J>>
     where
         J: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
@@ -30,7 +30,7 @@ impl Local {
         let tell = move |result| calls.answer(Asker { who: from, ask }, Ok(Parcel::new(result)));
         let mut job = Some(job);
         let pushed = self.jobs.push(priority, || Job::new(job.take().expect("a job is made once"), tell));
-        pushed.map_err(|why| {
+        pushed.map(|number| WorkId { ask, number }).map_err(|why| {
             let pending = self.asks.take(ask, from);
             self.discard(pending);
             let job = job.expect("a job that is refused is not made");
@@ -39,5 +39,13 @@ impl Local {
                 Closed::Ending => WorkRefused::Ending(job),
             }
         })
+    }
+
+    /// Nobody waits for a job's result any more. False: nobody has.
+    pub(crate) fn cancel_work(&mut self, from: ActorId, WorkId { ask, number }: WorkId) -> bool {
+        let Some(pending) = self.asks.take(ask, from) else { return false };
+        let job = self.jobs.take_back(number);
+        self.discard((pending, job));
+        true
     }
 }
