@@ -47,7 +47,7 @@ bench-quick: contenders
 contenders:
 	@.ci/setup build
 	@.ci/setup bench
-	cargo build --release --example echo
+	cargo build --release --example echo --example rooms
 	cargo build --release -p corewire-bench --bins
 	-cargo build --release -p corewire-rivals --all-features
 	-benches/rivals/uwebsockets/build target/rivals/uwebsockets

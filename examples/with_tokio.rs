@@ -3,11 +3,9 @@
 
 use clap::Parser;
 use corewire::prelude::*;
-use corewire::shard::ShardId;
 use corewire_actors::cli::ServerFlags;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,22 +46,27 @@ async fn dictionary(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// From tokio to the shards: asks an actor, and sends to it.
-async fn tell_news(shards: Outside, desk: Address<NewsDesk>) {
+/// From tokio to the shards: asks actors, and sends to them.
+async fn tell_news(shards: Outside) {
     for number in 1_u64.. {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        match shards.ask(desk, CountReaders).await {
-            Ok(readers) => {
-                let _ = shards.send(desk, News(format!("news {number}, for {readers}"))); // full or gone: old by then
+        let mut readers = 0;
+        for desk in shards.services::<NewsDesk>() {
+            match shards.ask(desk, CountReaders).await {
+                Ok(more) => readers += more,
+                Err(AskError::Gone) => return, // the server ends
+                Err(error) => eprintln!("readers that nobody has counted: {error}"),
             }
-            Err(error) => return eprintln!("no more news: {error}"),
+        }
+        for desk in shards.services::<NewsDesk>() {
+            let _ = shards.send(desk, News(format!("news {number}, for {readers}"))); // full or gone: old by then
         }
     }
 }
 
 // ---- what lives on the shards ----
 
-/// One for all readers.
+/// One for all readers of a shard: a service, so it is there before the first of them.
 #[derive(Default)]
 struct NewsDesk(Vec<Recipient<News>>);
 
@@ -102,16 +105,13 @@ impl Handler<News> for NewsDesk {
 struct Reader {
     tokio: Handle,
     server: SocketAddr,
-    desk: Arc<OnceLock<Address<NewsDesk>>>,
 }
 
 impl Session for Reader {
     fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
         let me = cx.address().recipient();
-        if let Some(&desk) = self.desk.get() {
-            cx.send(desk, Subscribe(me))?;
-        }
-        Ok(())
+        let desk = cx.service::<NewsDesk>().expect("main starts one a shard");
+        Ok(cx.send(desk, Subscribe(me))?)
     }
 
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
@@ -144,15 +144,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = listener.local_addr()?;
     runtime.spawn(dictionary(listener));
 
-    let (tokio, desk) = (runtime.handle().clone(), Arc::new(OnceLock::new()));
-    let desks = desk.clone();
-    let reader = move |_: &Upgrade| Ok(Reader { tokio: tokio.clone(), server, desk: desks.clone() });
-    Server::bind(flags.addr).config(flags.server.config()).at("/", reader).run_with(|running| {
-        let shards = running.handle().outside().clone();
-        let started = shards.spawn_on(ShardId(0), NewsDesk::default()).wait(Duration::from_secs(5));
-        let news_desk = started.expect("a new shard has room");
-        desk.set(news_desk).expect("it is started once");
-        runtime.spawn(tell_news(shards, news_desk));
+    let tokio = runtime.handle().clone();
+    let reader = move |_: &Upgrade| Ok(Reader { tokio: tokio.clone(), server });
+    let web_server = Server::bind(flags.addr).config(flags.server.config());
+    web_server.service(|_| NewsDesk::default()).at("/", reader).run_with(|running| {
+        runtime.spawn(tell_news(running.handle().outside().clone()));
         let port = running.address().port();
         println!(
             "listening on {}; try: npx wscat -c ws://localhost:{port}, and say a word",

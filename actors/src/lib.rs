@@ -1,6 +1,7 @@
 //! Actors that come with corewire, built on its public interface only.
 //!
 //! - [`rooms`]: rooms that span shards
+//! - [`sessions`]: who is there, by session and by user
 //! - [`packets`]: what services of one kind say to each other from shard to shard
 //! - [`typed`]: messages in JSON, `{"type": .., "data": ..}`, to handlers by their type
 //! - [`cli`]: the demos' flags
@@ -8,4 +9,5 @@
 pub mod cli;
 pub mod packets;
 pub mod rooms;
+pub mod sessions;
 pub mod typed;

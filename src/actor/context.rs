@@ -214,7 +214,7 @@ impl<'a, A: Actor> Context<'a, A> {
     /// Starts an actor on this shard. It is there at once: what is sent to it before this handler ends waits for it.
     ///
     /// # Errors
-    /// The shard has no slot left, or is ending; the actor comes back.
+    /// The actor comes back: the shard has no slot left ([`SendError::Full`]), or is ending ([`SendError::Gone`]).
     pub fn spawn<B: Actor>(&mut self, actor: B) -> Result<Address<B>, SendError<B>> {
         const { assert!(!B::IS_SESSION, "a session is made by a route, for a client; it cannot be spawned") };
         self.local.spawn(actor)

@@ -169,9 +169,10 @@ pub(crate) fn deliver_request<A: Handler<Request<M, R>>, M: Sendable, R: Send + 
     local: &mut Local,
     me: ActorId,
 ) -> Next {
+    let priority = local.priority_of(letter);
     let (message, asker) = local.open::<M>(letter);
     let Some(asker) = asker else { return Next::Stay }; // made for asks, so there is always one
-    let request = Request { message, reply: ReplyTo::new(asker, local.calls().clone()) };
+    let request = Request { message, reply: ReplyTo::new(asker, priority, local.calls().clone()) };
     with_actor(cell, local, me, |actor: &mut A, cx| {
         actor.handle(request, cx);
     })

@@ -2,7 +2,7 @@
 
 use super::ask::Callback;
 use super::envelope::with_actor;
-use super::{Actor, ActorId, Address, Context, SpawnError};
+use super::{Actor, ActorId, Address, Context, Refused, SpawnError};
 use crate::ring::parcel::Parcel;
 use crate::shard::ShardId;
 use std::fmt;
@@ -100,7 +100,10 @@ impl<A: Actor, B: Actor + Send> SpawnAt<'_, '_, A, B> {
         local.tell(shard, move |local| {
             local.load_has_come();
             let spawned = local.spawn(actor).map_err(|error| {
-                let why = if local.leaving { SpawnError::Ending } else { SpawnError::Full };
+                let why = match error.reason() {
+                    Refused::Gone => SpawnError::Ending,
+                    Refused::Full => SpawnError::Full,
+                };
                 NotSpawned { actor: error.into_inner(), why }
             });
             local.answer(asker, Ok(Parcel::new(spawned)));

@@ -3,7 +3,7 @@
 use super::address::{ActorId, SendError};
 use super::ask::{Answers, AskError, AskId};
 use super::outside::Calls;
-use super::{Actor, Address, Context, Route, Sendable};
+use super::{Actor, Address, Context, Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use std::fmt;
 use std::marker::PhantomData;
@@ -64,6 +64,8 @@ pub struct Request<M, R> {
 #[must_use = "dropping it tells the asker that there is no answer"]
 pub struct ReplyTo<R> {
     asker: Option<Asker>,
+    /// Of the question.
+    priority: Priority,
     /// By which it answers where there is no shard at hand.
     calls: Calls,
     reply: PhantomData<fn(R)>,
@@ -77,8 +79,8 @@ pub(crate) struct Asker {
 }
 
 impl<R: Send + 'static> ReplyTo<R> {
-    pub(crate) fn new(asker: Asker, calls: Calls) -> Self {
-        Self { asker: Some(asker), calls, reply: PhantomData }
+    pub(crate) fn new(asker: Asker, priority: Priority, calls: Calls) -> Self {
+        Self { asker: Some(asker), priority, calls, reply: PhantomData }
     }
 
     /// Answers. If the asker has stopped, or does not wait any more, the answer is dropped.
@@ -95,7 +97,8 @@ impl<R: Send + 'static> ReplyTo<R> {
         }
     }
 
-    /// Asks somebody else, whose answer goes straight to the asker. The asker's deadline stays as it was.
+    /// Asks somebody else, with the same priority, whose answer goes straight to the asker. The asker's deadline stays as it
+    /// was.
     ///
     /// # Errors
     /// The question and the duty come back: no room, or nobody there.
@@ -112,7 +115,7 @@ impl<R: Send + 'static> ReplyTo<R> {
     {
         let Some(asker) = self.asker.take() else { return Ok(()) };
         let route = Route { id: to.id, delivery: B::DELIVERY };
-        cx.local.pass_on(route, message, asker).map_err(|error| {
+        cx.local.pass_on(route, message, self.priority, asker).map_err(|error| {
             self.asker = Some(asker);
             error.map(|message| Request { message, reply: self })
         })

@@ -115,6 +115,9 @@ impl<S: Session, G: Around> Connection<S, G> {
         let span = self.around.enter();
         self.around.open(Passage::new(&mut self.link, local, me))?;
         drop(span);
+        if !self.around.is_open() {
+            return Ok(()); // it has closed
+        }
         self.call(local, me, S::open)
     }
 

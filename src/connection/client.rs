@@ -213,6 +213,12 @@ impl Client<'_> {
 
     #[inline(never)]
     fn send_copied_guarded(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
+        if self.link.machine.close_sent() {
+            return Err(false);
+        }
+        if !self.link.has_room(bytes.len(), self.local, self.me) {
+            return Err(true);
+        }
         let own = self.local.pool.copy(bytes).map_err(|exhausted| {
             self.local.memory_is_short(exhausted);
             true

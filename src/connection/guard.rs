@@ -114,6 +114,9 @@ impl<M: Middleware> Guarded<M> {
         local: &mut Local,
         me: ActorId,
     ) -> Option<Message> {
+        if self.ended {
+            return Some(message); // its last words, which nobody sees
+        }
         match self.middleware.outbound(message, &mut Passage::new(link, local, me)) {
             Ok(message) => message,
             Err(close) => {
@@ -125,7 +128,11 @@ impl<M: Middleware> Guarded<M> {
 
     fn close(&mut self, close: Close, link: &mut Link, local: &mut Local, me: ActorId) {
         if !link.state.closing {
-            let close = self.middleware.closing(close, &mut Passage::new(link, local, me));
+            let close = if self.ended {
+                close
+            } else {
+                self.middleware.closing(close, &mut Passage::new(link, local, me))
+            };
             link.queue_close(Some(&close), local, me);
             link.begin_closing(local, me);
         }
@@ -156,7 +163,17 @@ impl<M: Middleware> Guarded<M> {
             return Err(Refused::Gone);
         }
         let bytes = self.streamed.len() + piece.bytes.len();
-        if bytes > link.rules.send_queue_bytes_max || piece.last && !link.has_room(bytes, local, me) {
+        let bytes_max = link.rules.send_queue_bytes_max;
+        if bytes > bytes_max {
+            tracing::error!(
+                actor = ?me, bytes_max,
+                "a session streams a message that is too long to be shown to its middleware whole; raise \
+                 send_queue_bytes_max, or have no middleware that sees what is sent"
+            );
+            self.close(Close::new(1011, "a message was too long for us"), link, local, me);
+            return Err(Refused::Gone);
+        }
+        if piece.last && !link.has_room(bytes, local, me) {
             return Err(Refused::Full);
         }
         if !piece.last {
@@ -242,7 +259,7 @@ impl<M: Middleware> Around for Guarded<M> {
     fn open(&mut self, mut at: Passage<'_>) -> Result<(), Close> {
         self.began = true;
         self.middleware.open(&mut at)?;
-        self.opened = true;
+        self.opened = !at.is_closing();
         Ok(())
     }
 
@@ -273,6 +290,9 @@ impl<M: Middleware> Around for Guarded<M> {
         local: &mut Local,
         me: ActorId,
     ) -> (Close, u32) {
+        if self.ended {
+            return (close, 0); // it was the session's last words
+        }
         let mut panics = 0;
         // Each by itself: whoever panicked is asked too, and may do it again. What it is given is ours and whole.
         let mut contained =

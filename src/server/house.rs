@@ -251,7 +251,7 @@ impl<S: Send + 'static> House<S> {
             if self.local.is_service(slot) && late {
                 self.local.shut_down(slot, true); // with its family, whatever that waits for
             } else if self.local.is_service(slot) {
-                self.local.run(slot, |cell, local, me| cell.shut_down(local, me, false));
+                self.local.dismiss_service(slot);
             }
         }
         if self.local.actors() == 0 {

@@ -6,7 +6,7 @@
 //! - `route`: which path gets which session; [`Through`]: what stands before it
 //! - `listen`, `house`: sockets are accepted on every shard, and placed on the less loaded of two
 //! - `pool`: threads for what would keep a shard
-//! - `shared`: what shards see of each other besides lanes
+//! - `shared`: what shards see of each other besides lanes; `signals`: what ends a process
 //!
 //! Does not know: what sessions do.
 //!
@@ -17,14 +17,17 @@ mod error;
 pub(crate) mod house;
 mod listen;
 pub(crate) mod metrics;
+mod placement;
 mod pool;
 pub(crate) mod route;
 pub(crate) mod shared;
+mod signals;
 mod through;
 
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
+pub use placement::{partition_of_user, shard_of_user};
 pub(crate) use through::Open;
 pub use through::{Hosts, Layer, Layered, Layers, Through};
 
@@ -48,6 +51,7 @@ use house::House;
 use pool::Threads;
 use route::Routes;
 use shared::{Phase, Shared};
+use signals::Heeded;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -122,7 +126,8 @@ impl Server {
     }
 
     /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
-    /// with a status. A panic in it is answered 500.
+    /// with a status. A panic in it is answered 500. A path that ends in `/*` takes all paths below it
+    /// ([`Upgrade::path`]); of several that fit, the first that was added is taken.
     pub fn at<F, S>(self, path: &str, make: F) -> Self
     where
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,
@@ -183,14 +188,18 @@ impl Server {
     /// any other actor and any connection of their shard; they stop in the opposite order, when nobody else is left on
     /// any shard.
     ///
-    /// A service that stops by itself, or panics, is gone: its address finds nobody.
+    /// A service that panics, or fails otherwise ([`Reason::is_failure`](crate::actor::Reason::is_failure)), is made anew by
+    /// `make`, as a child is ([`spawn_child`](crate::actor::Context::spawn_child)): its address is as good as before, what
+    /// waits for it is handled by the next, and only the message that crashed is not. That is done after 10 ms, and after
+    /// twice the last pause when it has not held for five seconds, up to a second; however often it fails, since nobody is
+    /// there whom its failure could end. One that stops by itself is gone: its address finds nobody.
     pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
         self.services.add(make);
         self
     }
 
     /// Runs until SIGINT or SIGTERM, then says goodbye to all clients and returns. A second signal ends the process at
-    /// once.
+    /// once. Another server may run after it in the same process, or beside it: a signal is for all that run.
     ///
     /// # Errors
     /// The server cannot start, or did not end well.
@@ -203,23 +212,9 @@ impl Server {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_with(self, started: impl FnOnce(&Running)) -> Result<(), Error> {
-        let mut signals =
-            signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(Error::Shard)?;
+        let heeded = Heeded::begin().map_err(Error::Shard)?;
         let running = self.start()?;
-        let handle = running.handle();
-        std::thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                let mut pending = signals.forever();
-                if pending.next().is_some() {
-                    tracing::info!("stopping: saying goodbye to {} clients", handle.stats().connections);
-                    handle.stop();
-                }
-                if pending.next().is_some() {
-                    std::process::exit(130);
-                }
-            })
-            .map_err(Error::Shard)?;
+        heeded.stops(running.handle());
         started(&running);
         running.join()
     }
@@ -429,10 +424,11 @@ impl Building {
         let shared = self.shared.clone();
         // Services are made there, by code that is not ours.
         let built = catch_unwind(AssertUnwindSafe(|| self.build(mesh, listener)));
-        let mut shard = match built.unwrap_or_else(|panic| Err(said_by(&*panic))) {
-            Ok(shard) => shard,
-            Err(error) => return drop(ready.send(Err(error))),
-        };
+        let mut shard =
+            match built.unwrap_or_else(|panic| Err(said_by("while its services were made", &*panic))) {
+                Ok(shard) => shard,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
         let told = ready.send(Ok(()));
         drop(ready); // once all have, nobody can be waited for in vain
         if told.is_err() || starts.recv().is_err() {
@@ -494,10 +490,11 @@ impl Building {
     }
 }
 
-fn said_by(panic: &(dyn std::any::Any + Send)) -> std::io::Error {
+/// What a panic said, of code that is not ours.
+pub(crate) fn said_by(when: &str, panic: &(dyn std::any::Any + Send)) -> std::io::Error {
     let what = panic.downcast_ref::<&str>().copied();
     let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    std::io::Error::other(format!("a panic while its services were made: {what}"))
+    std::io::Error::other(format!("a panic {when}: {what}"))
 }
 
 fn watch(shared: &Arc<Shared>, config: &Config) -> Option<JoinHandle<()>> {

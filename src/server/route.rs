@@ -116,7 +116,10 @@ impl Routes {
     }
 
     fn find(&self, path: &str) -> Option<&Entry> {
-        self.0.entries.iter().find(|entry| entry.path == path)
+        self.0.entries.iter().find(|entry| match entry.path.strip_suffix('*') {
+            Some(above) if above.ends_with('/') => path.starts_with(above),
+            _ => entry.path == path,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions and their answers, on one shard.
 
 use super::{Book, world_after};
-use corewire::actor::{AskError, Handler, ReplyTo, Request};
+use corewire::actor::{AskError, Handler, Priority, ReplyTo, Request};
 use corewire::prelude::*;
 use corewire::sim::World;
 use std::time::Duration;
@@ -84,6 +84,15 @@ impl Handler<Request<Root, u64>> for Clerk {
         if let Err(error) = request.reply.forward(self.0, request.message, cx) {
             error.into_inner().reply.send(0, cx); // a guess
         }
+    }
+}
+
+/// It is asked for a square, and does not know it either.
+struct Urgent(u64);
+impl Handler<Request<Urgent, u64>> for Clerk {
+    type Reply = ();
+    fn handle(&mut self, Request { message, reply }: Request<Urgent, u64>, cx: &mut Context<Self>) {
+        reply.forward(self.0, Square(message.0), cx).expect("there is room");
     }
 }
 
@@ -173,6 +182,21 @@ fn who_is_asked_may_hand_the_question_on() {
     });
     // The first reaches the sage only after it has left: it goes back as `Gone`. The second is told at once, and guesses.
     assert_eq!(heard, ["Err(Gone)", "Ok(0)"]);
+    world.shut_down();
+}
+
+#[test]
+fn a_question_that_is_handed_on_keeps_its_priority() {
+    let (heard, world) = heard(|pupil, cx| {
+        let clerk = cx.spawn(Clerk(pupil.sage)).expect("there is a slot");
+        for (n, priority) in [(10, Priority::Low), (20, Priority::High)] {
+            cx.ask(clerk, Urgent(n)).at(priority).then(Pupil::heard).expect("there is room");
+        }
+        for n in [1, 2] {
+            cx.ask(pupil.sage, Square(n)).then(Pupil::heard).expect("there is room");
+        }
+    });
+    assert_eq!(heard, ["Ok(400)", "Ok(1)", "Ok(4)", "Ok(100)"]);
     world.shut_down();
 }
 

@@ -12,12 +12,14 @@ mod service;
 mod stats;
 mod supervision;
 pub(crate) mod trail;
+mod wait;
 mod watch;
 mod work;
 
 use corewire::prelude::*;
 use corewire::sim::{Client, World};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What happened, in order. One thread runs a world; the lock is for the compiler.
 #[derive(Clone, Default)]
@@ -66,4 +68,25 @@ pub(crate) fn world_with(
     world.client(Client::at("/"));
     world.run_for(100);
     world
+}
+
+/// What is ready so many milliseconds from now.
+pub(crate) fn later<A: Actor>(ms: u64, cx: &mut Context<A>) -> impl Future<Output = ()> + use<A> {
+    let (sender, receiver) = flume::bounded::<()>(1);
+    let alarm = cx.spawn(Alarm(sender)).expect("there is a slot");
+    cx.after(Duration::from_millis(ms), alarm, Ring).expect("a shard has timers left");
+    async move {
+        let _ = receiver.recv_async().await;
+    }
+}
+
+/// It is heard by its end.
+struct Alarm(#[expect(dead_code, reason = "it is dropped")] flume::Sender<()>);
+struct Ring;
+impl Actor for Alarm {}
+impl Handler<Ring> for Alarm {
+    type Reply = ();
+    fn handle(&mut self, _: Ring, cx: &mut Context<Self>) {
+        cx.stop();
+    }
 }

@@ -7,6 +7,7 @@ use corewire::shard::ShardId;
 use corewire::sim::{self, Client, Faults, World};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Keeps what it is told, and tells the other shards' relays what a session says.
 struct Relay {
@@ -260,4 +261,116 @@ fn a_service_whose_child_waits_for_ever_ends_when_time_is_up() {
     let mut world = World::new(7).service(|_| Parent);
     world.run_for(10);
     world.shut_down();
+}
+
+/// Counts what it is told, in each of its lives.
+struct Till {
+    book: Book,
+    shard: ShardId,
+    sum: u64,
+}
+struct Pay(u64);
+struct Rob;
+struct Retire;
+
+impl Actor for Till {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        self.book.note(format!("till {} at {}", self.shard.0, cx.now().as_millis() / 10 * 10));
+    }
+
+    fn stopped(&mut self, reason: &Reason, _: &mut Context<Self>) {
+        self.book.note(format!("till {}: {}, {reason:?}", self.shard.0, self.sum));
+    }
+}
+
+impl Handler<Pay> for Till {
+    type Reply = u64;
+    fn handle(&mut self, Pay(n): Pay, _: &mut Context<Self>) -> u64 {
+        self.sum += n;
+        self.sum
+    }
+}
+
+impl Handler<Rob> for Till {
+    type Reply = u64;
+    fn handle(&mut self, _: Rob, _: &mut Context<Self>) -> u64 {
+        panic!("on purpose");
+    }
+}
+
+impl Handler<Retire> for Till {
+    type Reply = ();
+    fn handle(&mut self, _: Retire, cx: &mut Context<Self>) {
+        cx.stop();
+    }
+}
+
+fn with_tills(shards: u16) -> (World, Book) {
+    let book = Book::default();
+    let theirs = book.clone();
+    let till = move |shard| Till { book: theirs.clone(), shard, sum: 0 };
+    let world = World::new(1).configure(|config| config.drain_timeout = Duration::from_secs(1000));
+    (world.shards(shards).service(till), book)
+}
+
+#[test]
+fn a_service_that_panics_is_made_anew_at_its_address_and_its_mail_waited() {
+    let (mut world, book) = with_tills(2);
+    let outside = world.outside();
+    let till = outside.service_on::<Till>(ShardId(1)).expect("there is one a shard");
+    world.run_for(1);
+    let mut asked = vec![outside.ask(till, Pay(5)).put().expect("there is room")];
+    asked.push(outside.ask(till, Rob).put().expect("there is room"));
+    asked.push(outside.ask(till, Pay(7)).put().expect("there is room"));
+    world.run_for(100);
+    let said: Vec<_> = asked.iter_mut().filter_map(|asked| asked.ready()).collect();
+    assert_eq!(said, [Ok(5), Err(AskError::Crashed), Ok(7)]);
+    assert_eq!(book.take().last().map(String::as_str), Some("till 1 at 10"), "after a pause");
+    world.shut_down_after_panics(1);
+    let mut ends = book.take();
+    ends.sort();
+    assert_eq!(ends, ["till 0: 0, Shutdown", "till 1: 7, Shutdown"]);
+}
+
+#[test]
+fn a_service_is_never_gone_for_good_by_its_panics() {
+    let (mut world, book) = with_tills(1);
+    let outside = world.outside();
+    let till = outside.service_on::<Till>(ShardId(0)).expect("there is one a shard");
+    for _ in 0..20 {
+        outside.send(till, Rob).expect("there is room");
+    }
+    world.run_for(60_000);
+    let begun = book.take().len();
+    assert_eq!(begun, 21, "it was made anew after each");
+    let mut asked = outside.ask(till, Pay(1)).put().expect("there is room");
+    world.run_for(10);
+    assert_eq!(asked.ready(), Some(Ok(1)));
+    world.shut_down_after_panics(20);
+}
+
+#[test]
+fn a_service_that_stops_by_itself_is_gone() {
+    let (mut world, book) = with_tills(1);
+    let outside = world.outside();
+    let till = outside.service_on::<Till>(ShardId(0)).expect("there is one a shard");
+    outside.send(till, Retire).expect("there is room");
+    world.run_for(100);
+    let mut asked = outside.ask(till, Pay(1)).put().expect("there is room");
+    world.run_for(10);
+    assert_eq!(asked.ready(), Some(Err(AskError::Gone)));
+    assert_eq!(book.take(), ["till 0 at 0", "till 0: 0, Stopped"]);
+    world.shut_down();
+}
+
+#[test]
+fn a_service_that_waits_to_be_made_anew_does_not_keep_a_server_from_ending() {
+    let (mut world, book) = with_tills(3);
+    let outside = world.outside();
+    for till in outside.services::<Till>() {
+        outside.send(till, Rob).expect("there is room");
+    }
+    world.run_for(5);
+    world.shut_down_after_panics(3);
+    assert_eq!(book.take().len(), 3, "nobody was made anew for that");
 }

@@ -1,7 +1,7 @@
 //! Children that crash, and their supervisors; `tests/sim/families.rs` has whole trees.
 
-use super::{Book, world_after};
-use corewire::actor::{Restart, SpawnError, Supervision};
+use super::{Book, later, world_after};
+use corewire::actor::{ActorId, Restart, SpawnError, Supervision};
 use corewire::prelude::*;
 use corewire::sim::{Client, World};
 use std::cell::RefCell;
@@ -54,6 +54,14 @@ impl Handler<Stop> for Part {
     type Reply = ();
     fn handle(&mut self, _: Stop, cx: &mut Context<Self>) {
         cx.stop();
+    }
+}
+
+struct Pair(ActorId);
+impl Handler<Pair> for Part {
+    type Reply = ();
+    fn handle(&mut self, Pair(with): Pair, cx: &mut Context<Self>) {
+        cx.link(with).expect("there is room");
     }
 }
 
@@ -479,6 +487,137 @@ fn a_restart_is_no_end_to_who_watches_or_is_linked() {
     });
     assert_eq!(noted, ["a1 at 0", "a2 at 10"]);
     world.shut_down_after_panics(1);
+}
+
+#[test]
+fn a_failure_reaches_who_is_linked_while_it_waits_to_be_made_anew() {
+    let (noted, _, world) = noted::<ONE>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        let b = start("b", Restart::Never, book, cx);
+        cx.send(a, Pair(b.into())).expect("there is room");
+        cx.send(a, Panic).expect("there is room");
+        cx.after(Duration::from_millis(5), b, Panic).expect("a shard has timers left");
+    });
+    assert_eq!(noted.len(), 5, "{noted:?}");
+    assert!(noted[3].starts_with("a2 stopped: Linked("), "{noted:?}");
+    assert_eq!([&noted[..3], &noted[4..]].concat(), ["a1 at 0", "b1 at 0", "a2 at 10", "a3 at 30"]);
+    world.shut_down_after_panics(2);
+}
+
+#[test]
+fn a_failure_is_passed_on_by_who_waits_to_be_made_anew_and_never_is() {
+    let (noted, _, world) = noted::<ONE>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        let b = start("b", Restart::Never, book, cx);
+        let c = cx.spawn(lives("c", book, nothing)()).expect("there is a slot");
+        cx.send(a, Pair(b.into())).expect("there is room");
+        cx.send(c, Pair(a.into())).expect("there is room");
+        cx.send(a, Panic).expect("there is room");
+        cx.after(Duration::from_millis(3), b, Panic).expect("a shard has timers left");
+        let me = cx.address();
+        cx.after(Duration::from_millis(6), me, Stop).expect("a shard has timers left");
+    });
+    assert!(noted[3].starts_with("c1 stopped: Linked("), "{noted:?}");
+    world.shut_down_after_panics(2);
+}
+
+#[test]
+fn a_failure_reaches_who_is_linked_while_its_children_end_before_it_is_made_anew() {
+    let (noted, _, world) = noted::<ONE>(|book, cx| {
+        let b = start("b", Restart::Never, book, cx);
+        let made = nest("nest", book, Some(2), 20, move |cx| cx.link(b).expect("there is room"));
+        cx.spawn_child(Restart::Always, made).expect("there is a slot");
+        cx.after(Duration::from_millis(10), b, Panic).expect("a shard has timers left");
+    });
+    let nests: Vec<_> = noted.iter().filter(|line| !line.starts_with("b1")).collect();
+    assert_eq!(nests.len(), 4, "{noted:?}");
+    assert_eq!([nests[0], nests[1], nests[3]], ["nest1 at 0", "nest2 at 30", "nest3 at 50"]);
+    assert!(nests[2].starts_with("boss stopped: Linked("), "{noted:?}");
+    world.shut_down_after_panics(2);
+}
+
+/// A child of this actor's that ends so many milliseconds from now, if it is told to before.
+fn slow_to_end(ms: u64, cx: &mut Context<Boss>) {
+    struct Slowly(Option<std::pin::Pin<Box<dyn Future<Output = ()>>>>);
+    impl Actor for Slowly {
+        fn started(&mut self, cx: &mut Context<Self>) {
+            let until = self.0.take().expect("it is never made anew");
+            cx.wait(until, |_, (), _| ()).expect("there is room");
+        }
+
+        fn stopping(&mut self, _: &mut Context<Self>) -> Stopping {
+            Stopping::AfterMail
+        }
+    }
+    let mut until: Option<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Some(Box::pin(later(ms, cx)));
+    cx.spawn_child(Restart::Never, move || Slowly(until.take())).expect("there is a slot");
+}
+
+/// A supervisor as a child: it fails so many milliseconds after it was made for the first time, and its child takes its
+/// time.
+fn nest<F: Fn(&mut Context<Boss>) + Clone + 'static>(
+    name: &'static str,
+    book: &Book,
+    fails_after: Option<u64>,
+    ends_after: u64,
+    first: F,
+) -> impl FnMut() -> Boss + use<F> {
+    let (book, mut life) = (book.clone(), 0);
+    move || {
+        life += 1;
+        let (life, own, first) = (life, book.clone(), first.clone());
+        let begin = move |cx: &mut Context<Boss>| {
+            own.note(format!("{name}{life} at {}", to_tens(cx)));
+            if life > 1 {
+                return;
+            }
+            first(cx);
+            slow_to_end(ends_after, cx);
+            if let Some(ms) = fails_after {
+                let soon = later(ms, cx);
+                cx.pipe(soon, |_, (), _| panic!("on purpose")).expect("there is room");
+            }
+        };
+        Boss { book: book.clone(), begin: Rc::new(RefCell::new(begin)) }
+    }
+}
+
+#[test]
+fn a_child_that_was_started_while_the_others_are_made_anew_and_failed_then_is_too() {
+    let (noted, _, world) = noted::<ALL>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        cx.spawn_child(Restart::Always, nest("b", book, None, 20, |_| ())).expect("there is a slot");
+        start("c", Restart::Always, book, cx);
+        cx.send(a, Panic).expect("there is room");
+        let book = book.clone();
+        let soon = later(5, cx);
+        let begun = cx.pipe(soon, move |_, (), cx| {
+            // It fails after 5 ms more, and is over when the others are made anew.
+            cx.spawn_child(Restart::Always, nest("n", &book, Some(5), 50, |_| ())).expect("there is a slot");
+        });
+        begun.expect("there is room");
+    });
+    let first = ["a1 at 0", "b1 at 0", "c1 at 0", "c1 stopped: Supervisor", "n1 at 0"];
+    assert_eq!(noted[..5], first);
+    assert_eq!(noted[5..], ["boss stopped: Supervisor", "a2 at 30", "b2 at 30", "c2 at 30", "n2 at 50"]);
+    world.shut_down_after_panics(2);
+}
+
+#[test]
+fn who_is_due_to_be_made_anew_while_those_after_it_still_end_is_made_anew() {
+    let (noted, _, world) = noted::<REST>(|book, cx| {
+        let a = start("a", Restart::Always, book, cx);
+        cx.send(a, Panic).expect("there is room");
+        let book = book.clone();
+        // Started while `a` is out, it fails too, and takes longer.
+        let soon = later(2, cx);
+        let begun = cx.pipe(soon, move |_, (), cx| {
+            cx.spawn_child(Restart::Always, nest("n", &book, Some(2), 30, |_| ())).expect("there is a slot");
+        });
+        begun.expect("there is room");
+    });
+    assert_eq!(noted, ["a1 at 0", "n1 at 0", "a2 at 10", "n2 at 40"]);
+    world.shut_down_after_panics(2);
 }
 
 /// A session with children.

@@ -1,10 +1,9 @@
 //! Hearing of each other's end, on one shard; `tests/sim/watches.rs` has the others.
 
-use super::{Book, world_after, world_with};
+use super::{Book, later, world_after, world_with};
 use corewire::actor::{ActorId, Down, WatchesFull};
 use corewire::prelude::*;
 use corewire::sim::{Client, World};
-use std::time::Duration;
 
 /// Does what it is told.
 struct Player(Book);
@@ -148,15 +147,9 @@ fn who_waits_is_told_when_it_has_waited() {
     let (noted, world) = noted(
         |player, cx| {
             watch(player, cx);
-            let (sender, receiver) = flume::bounded::<()>(1);
             let me = cx.address();
-            cx.spawn(Alarm(Some(sender))).expect("there is a slot");
-            let waited = cx.wait(
-                async move {
-                    let _ = receiver.recv_async().await;
-                },
-                |watcher: &mut Watcher, (), _| watcher.book.note("waited"),
-            );
+            let soon = later(10, cx);
+            let waited = cx.wait(soon, |watcher: &mut Watcher, (), _| watcher.book.note("waited"));
             waited.expect("there is room");
             cx.send(me, Word("a word")).expect("there is room");
         },
@@ -164,22 +157,6 @@ fn who_waits_is_told_when_it_has_waited() {
     );
     assert_eq!(noted, ["stopped: Stopped", "waited", "down: Stopped", "a word"]);
     world.shut_down();
-}
-
-/// Goes off after 10 ms.
-struct Alarm(Option<flume::Sender<()>>);
-impl Actor for Alarm {
-    fn started(&mut self, cx: &mut Context<Self>) {
-        let me = cx.address();
-        cx.after(Duration::from_millis(10), me, Stop).expect("a shard has timers left");
-    }
-}
-impl Handler<Stop> for Alarm {
-    type Reply = ();
-    fn handle(&mut self, _: Stop, cx: &mut Context<Self>) {
-        self.0 = None;
-        cx.stop();
-    }
 }
 
 fn link(player: Address<Player>, cx: &mut Context<Watcher>) {

@@ -1,9 +1,13 @@
 //! How a server ends: by signals, as a process; by its handle, inside one.
 
 use super::attacks::flood;
-use super::harness::{Client, Local, Process, Said, frame, wait_until};
+use super::harness::{Client, Echo, Local, Process, Said, config, frame, wait_until};
+use corewire::prelude::*;
 use corewire::wire::frame::Opcode;
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// This signal ends the server as it should end.
@@ -46,6 +50,50 @@ fn a_second_signal_ends_the_process_at_once() {
     assert!(matches!(client.next(), Said::Close(Some(1001), _)));
     server.signal("TERM");
     assert_eq!(server.exit().code(), Some(130));
+}
+
+#[test]
+fn each_server_of_a_process_ends_by_its_first_signal_and_after_the_last_a_signal_ends_the_process() {
+    const TOLD: &str = "COREWIRE_TEST_TWO_SERVERS";
+    if std::env::var_os(TOLD).is_some() {
+        return two_servers_and_no_more();
+    }
+    let this = "server::shutdown::each_server_of_a_process_ends_by_its_first_signal_and_after_the_last_a_signal_ends_the_process";
+    let mut process = Command::new(std::env::current_exe().expect("it runs"))
+        .args([this, "--exact", "--nocapture"])
+        .env(TOLD, "yes")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test can be run again");
+    let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+    let mut heard = |what: &str| {
+        let found = lines
+            .find_map(|line| line.expect("it is text").split_once(what).map(|(_, rest)| rest.to_owned()));
+        found.unwrap_or_else(|| panic!("it ended without {what:?}"))
+    };
+    let pid = process.id().to_string();
+    let terminate =
+        || assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("there is a kill").success());
+    for _ in 0..2 {
+        let mut client = Client::open(heard("serves at ").parse().expect("an address"));
+        client.check_echo("hello");
+        terminate();
+        assert!(matches!(client.next(), Said::Close(Some(1001), _)));
+        client.close(1001, "");
+    }
+    heard("no server any more");
+    terminate();
+    assert_eq!(process.wait().expect("it can be waited for").signal(), Some(15));
+}
+
+/// In a process of its own.
+fn two_servers_and_no_more() {
+    for _ in 0..2 {
+        let server = Server::bind("127.0.0.1:0").config(config()).at("/", |_: &Upgrade| Ok(Echo));
+        server.run_with(|running| println!("serves at {}", running.address())).expect("it ends well");
+    }
+    println!("no server any more");
+    std::thread::sleep(super::harness::PATIENCE); // until the signal comes
 }
 
 #[test]
@@ -122,9 +170,7 @@ fn the_port_is_free_again_after_the_end() {
     let mut client: Client = server.client();
     client.check_echo("hello");
     drop(server);
-    let again = corewire::Server::bind(address.to_string())
-        .config(super::harness::config())
-        .at("/", |_: &corewire::connection::Upgrade| Ok(super::harness::Echo));
+    let again = Server::bind(address.to_string()).config(config()).at("/", |_: &Upgrade| Ok(Echo));
     Local::start(again).client().check_echo("hello again");
 }
 
@@ -146,8 +192,8 @@ fn clients_that_do_not_read_do_not_keep_the_server_and_their_memory_comes_home()
 fn a_second_server_on_the_same_port_is_told_that_it_is_taken() {
     let server = Local::echo(|_| ());
     let second = |address: String| {
-        let second = corewire::Server::bind(address).config(super::harness::config());
-        second.at("/", |_: &corewire::connection::Upgrade| Ok(super::harness::Echo)).start()
+        let second = Server::bind(address).config(config());
+        second.at("/", |_: &Upgrade| Ok(Echo)).start()
     };
     let refused = second(server.address.to_string()).expect_err("the first has it").to_string();
     assert!(refused.contains("another program has it"), "{refused}");

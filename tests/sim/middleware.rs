@@ -293,6 +293,57 @@ fn who_is_refused_when_it_opens_is_told_and_what_is_further_inside_hears_nothing
     assert_eq!(book.take(), ["a: upgrade", "b: upgrade", "a: open", "a: closing 1013", "a: closed 1013"]);
 }
 
+/// Closes without saying so.
+struct Silent;
+impl Middleware for Silent {
+    fn open(&mut self, passage: &mut Passage<'_>) -> Result<(), Close> {
+        passage.client().close(Close::new(1013, "we are closed"));
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_further_inside_hears_nothing_of_who_was_closed_at_its_opening() {
+    let book = Book::default();
+    let session = book.clone();
+    let world = World::new(1)
+        .with(Watch::named("a", &book))
+        .with(|_: &Upgrade| Ok(Silent))
+        .with(Watch::named("b", &book))
+        .at("/", move |_: &Upgrade| Ok(Parrot(session.clone())));
+    check_heard_last(world, Client::at("/").text("hello"), &[close(1013, "we are closed"), Heard::End]);
+    assert_eq!(book.take(), ["a: upgrade", "b: upgrade", "a: open", "a: closed 1013"]);
+}
+
+/// Says something when it is over, and breaks.
+struct Touchy;
+impl Session for Touchy {
+    fn message(&mut self, _: Message, _: &mut Context<Self>) -> Result<(), Close> {
+        Ok(())
+    }
+
+    fn closed(&mut self, _: CloseReason, cx: &mut Context<Self>) {
+        let _ = cx.client().send_text("farewell");
+        cx.client().close(Close::new(3000, "farewell"));
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn after_its_end_middleware_hears_nothing_whatever_the_session_does() {
+    for script in
+        [Client::at("/").close(1000), Client::at("/").half_close(), Client::at("/").raw(&[0x81, 1, b'x'])]
+    {
+        let book = Book::default();
+        let mut world = World::new(1).with(Watch::named("a", &book)).at("/", |_: &Upgrade| Ok(Touchy));
+        world.client(script);
+        world.run_until_quiet(60_000);
+        let seen = book.take();
+        assert!(seen.last().is_some_and(|last| last.starts_with("a: closed")), "{seen:?}");
+        world.shut_down_after_panics(1);
+    }
+}
+
 /// Says something else to clients than what was meant for them.
 struct Tactful;
 impl Middleware for Tactful {
@@ -472,6 +523,76 @@ fn who_finds_the_queue_full_gets_its_message_back_unchanged() {
         assert!(heard.iter().eq(&expected.collect::<Vec<_>>()), "each came once, in order, changed once");
         world.shut_down();
     });
+}
+
+/// Streams one message, piece by piece, of so many bytes.
+struct Long(usize);
+
+impl Long {
+    fn go_on(&mut self, cx: &mut Context<Self>) -> Result<(), SendError<()>> {
+        let mut client = cx.client();
+        let mut stream = client.stream(Kind::Text);
+        while self.0 > 0 {
+            stream.write(&[b'x'; 1000])?;
+            self.0 -= 1000;
+        }
+        stream.finish()
+    }
+}
+
+impl Session for Long {
+    fn message(&mut self, _: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        let _ = self.go_on(cx); // it goes on when there is room
+        Ok(())
+    }
+
+    fn drained(&mut self, cx: &mut Context<Self>) {
+        let _ = self.go_on(cx);
+    }
+}
+
+#[test]
+fn a_stream_that_is_longer_than_middleware_can_be_shown_ends_its_connection() {
+    for (bytes, expected) in [
+        (20_000, [Heard::Text("x".repeat(20_000)), close(1000, "")]),
+        (21_000, [close(1011, "a message was too long for us"), Heard::End]),
+    ] {
+        let book = Book::default();
+        let mut world = World::new(1)
+            .configure(|config| config.rules.send_queue_bytes_max = 20_000)
+            .with(Watch::named("a", &book))
+            .at("/", move |_: &Upgrade| Ok(Long(bytes)));
+        let ann = world.client(Client::at("/").text("go").until_heard(1).close(1000));
+        world.run_until_quiet(60_000);
+        assert_eq!(world.report(ann).heard[..2], expected);
+        world.shut_down();
+    }
+}
+
+/// Sends until there is no room, and then more than the shard has memory.
+struct Huge;
+impl Session for Huge {
+    fn message(&mut self, _: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        while cx.client().send_text(&"x".repeat(1000)).is_ok() {}
+        assert!(matches!(cx.client().send_text(&"x".repeat(8 << 20)), Err(SendError::Full(_))));
+        Ok(())
+    }
+}
+
+#[test]
+fn who_finds_the_queue_full_takes_no_memory_that_others_need() {
+    let mut world = World::new(1)
+        .configure(|config| {
+            config.rules.send_queue_bytes_max = 20_000;
+            config.rules.wire.message_bytes_max = 1 << 20;
+            config.outbound_bytes_max = 4 << 20;
+        })
+        .with(|_: &Upgrade| Ok(outbound(|message, _| Ok(Some(message)))))
+        .at("/", |_: &Upgrade| Ok(Huge));
+    let ann = world.client(Client::at("/").text("go").until_heard(5).close(1000));
+    world.run_until_quiet(60_000);
+    assert_eq!(world.report(ann).close_code(), Some(Some(1000)), "memory was short, and it was shed");
+    world.shut_down();
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod planted;
 mod rings;
 mod rooms;
 mod sessions;
+mod signed_in;
+mod treadmill;
 mod users;
 mod watches;
 mod work;

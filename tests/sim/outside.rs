@@ -214,3 +214,31 @@ fn no_actor_is_started_on_a_shard_that_is_full_or_not_there() {
     assert_eq!(spawned[2].ready(), Some(Err(AskError::Full)));
     world.shut_down();
 }
+
+#[test]
+fn no_actor_is_started_on_a_shard_that_ends_and_that_is_what_it_says() {
+    let mut world = World::new(1).configure(|config| config.drain_timeout = Duration::from_secs(10));
+    let outside = world.outside();
+    let desk = || Desk { handled: Handled::default(), kept: Vec::new() };
+    let mut first = outside.spawn_on(ShardId(0), Keeper);
+    world.run_for(10);
+    assert!(first.ready().expect("it has been tried").is_ok());
+    world.drain();
+    world.run_for(100);
+    let mut late = outside.spawn_on(ShardId(0), desk());
+    world.run_for(100);
+    assert_eq!(late.ready(), Some(Err(AskError::Gone)));
+    world.shut_down();
+}
+
+/// Wants to handle what it has accepted before it ends, and waits for what never comes.
+struct Keeper;
+impl Actor for Keeper {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.wait(std::future::pending::<()>(), |_: &mut Self, (), _| ()).expect("there is room");
+    }
+
+    fn stopping(&mut self, _: &mut Context<Self>) -> Stopping {
+        Stopping::AfterMail
+    }
+}

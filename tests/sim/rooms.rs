@@ -25,6 +25,10 @@ impl Session for Talk {
             }
             ["leave", room] => cx.leave_room(room)?,
             ["who", room] => cx.ask_who(room)?,
+            ["key", room, key, value] => {
+                let note = Note::new(Body::Json(value.into())).keyed(key.parse().expect("a number"));
+                cx.publish(room, note)?;
+            }
             [room, said] => cx.publish(room, Note::new(Body::Text(said.into())))?,
             _ => return Err(Close::new(1008, "what?")),
         }
@@ -197,6 +201,114 @@ fn everybody_learns_who_is_there() {
             let last = told(report, "presence").last().expect("it came itself");
             assert_eq!(last["members"], 1, "{report:?}");
         }
+        world.shut_down();
+    });
+}
+
+#[test]
+fn publishers_wait_for_who_is_slow_where_that_is_the_rule() {
+    let waited = Mutex::new(0);
+    sim::check(super::seeds(100), |w| {
+        let faults = Faults::swarm(w.seed())
+            .with(Fault::Cut, 0.0)
+            .with(Fault::StalledClient, 0.0)
+            .with(Fault::SmallBuffers, 1.0);
+        let rules = RoomRules {
+            slow: SlowRule::Pause(Duration::from_secs(600)),
+            queue_frames: 64,
+            ..RoomRules::default()
+        };
+        let mut world = world(w, rules).faults(faults);
+        let slow = Client::at("/").text("join lobby slow").until_heard(1).stop_reading();
+        let slow = world.client(
+            slow.wait(Duration::from_secs(40)).read_again().wait(Duration::from_secs(60)).close(1000),
+        );
+        for n in 0..2 {
+            world.client(talker(n, 100, "lobby").later(Duration::from_secs(5)));
+        }
+        world.run_until_quiet(3_600_000);
+        let heard = seqs(world.report(slow));
+        assert_eq!(
+            heard,
+            (heard[0]..heard[0] + heard.len() as u64).collect::<Vec<_>>(),
+            "nothing is left out"
+        );
+        assert_eq!(world.stats().slow_dropped, 0);
+        let report = world.report(slow);
+        *waited.lock().unwrap() += u32::from(heard.len() > 150 && report.heard_at.len() > 150);
+        world.shut_down();
+    });
+    assert!(waited.into_inner().unwrap() > 50, "too few worlds in which it heard all");
+}
+
+#[test]
+fn nobody_waits_longer_for_who_is_slow_than_the_rule_says() {
+    sim::check(super::seeds(100), |w| {
+        let faults = Faults::none().with(Fault::SmallBuffers, 1.0);
+        let rules = RoomRules {
+            slow: SlowRule::Pause(Duration::from_secs(2)),
+            queue_frames: 16,
+            ..RoomRules::default()
+        };
+        let mut world = world(w, rules).faults(faults);
+        let stuck = Client::at("/").text("join lobby stuck").until_heard(1).stop_reading();
+        world.client(stuck.wait(Duration::from_secs(100)).vanish());
+        let listener = Client::at("/").text("join lobby listener").wait(Duration::from_secs(90)).close(1000);
+        let listener = world.client(listener);
+        world.client(talker(0, 100, "lobby").later(Duration::from_secs(1)).wait(Duration::from_secs(60)));
+        world.run_for(89_000);
+        let heard = seqs(world.report(listener));
+        assert_eq!(heard.last(), Some(&100), "all was said in spite of the stuck one: {heard:?}");
+        assert!(world.stats().slow_dropped > 0, "for which frames were dropped in the end");
+        world.shut_down();
+    });
+}
+
+#[test]
+fn of_each_key_who_is_slow_hears_the_latest() {
+    sim::check(super::seeds(100), |w| {
+        let faults = Faults::swarm(w.seed())
+            .with(Fault::Cut, 0.0)
+            .with(Fault::StalledClient, 0.0)
+            .with(Fault::SmallBuffers, 1.0);
+        let rules = RoomRules { slow: SlowRule::KeepLatest, queue_frames: 8, ..RoomRules::default() };
+        let mut world = world(w, rules).faults(faults);
+        let slow = Client::at("/").text("join prices slow").until_heard(1).stop_reading();
+        let slow = slow.wait(Duration::from_secs(30)).read_again().wait(Duration::from_secs(60)).close(1000);
+        let slow = world.client(slow);
+        let mut ticker = Client::at("/").later(Duration::from_secs(5));
+        for n in 0..200 {
+            ticker = ticker.text(&format!("key prices {} {n}", n % 5)).wait(Duration::from_millis(2));
+        }
+        world.client(ticker.wait(Duration::from_secs(20)).close(1000));
+        world.run_until_quiet(3_600_000);
+        let mut prices: Vec<u64> =
+            told(world.report(slow), "message").filter_map(|data| data["data"].as_u64()).collect();
+        prices.sort_unstable();
+        assert_eq!(prices[prices.len() - 5..], [195, 196, 197, 198, 199]);
+        world.shut_down();
+    });
+}
+
+#[test]
+fn when_very_many_leave_at_once_those_who_stay_hear_on() {
+    sim::check(super::seeds(20), |w| {
+        let mut world = world(w, RoomRules::default()).faults(Faults::none());
+        for n in 0..600 {
+            let script = Client::at("/").text(&format!("join lobby n{n}")).wait(Duration::from_secs(5));
+            world.client(script.cut().later(Duration::from_millis(1)));
+        }
+        let stays = Client::at("/").text("join lobby stays").wait(Duration::from_secs(20)).close(1000);
+        let stays = world.client(stays);
+        world.client(talker(9999, 100, "lobby").later(Duration::from_secs(5)));
+        world.run_until_quiet(3_600_000);
+        let report = world.report(stays);
+        let heard = seqs(report);
+        assert_eq!(heard, (1..=100).collect::<Vec<_>>());
+        let presence: Vec<u64> =
+            told(report, "presence").filter_map(|data| data["members"].as_u64()).collect();
+        assert!(presence.len() < 200, "1,200 comings and goings are told in {} messages", presence.len());
+        assert_eq!(presence.last(), Some(&2), "{presence:?}");
         world.shut_down();
     });
 }

@@ -85,7 +85,7 @@ pub struct Leave {
     pub(super) who: ActorId,
 }
 
-/// Something is said in a room: to the [`Rooms`] of its home. What [`InRooms::publish`] sends.
+/// Something is said in a room: to the [`Rooms`] of any shard. What [`InRooms::publish`] sends.
 #[derive(Debug)]
 pub struct Publish {
     pub(super) room: Room,
@@ -172,8 +172,9 @@ pub trait InRooms {
     /// As [`Self::join_room`].
     fn leave_room(&mut self, room: impl Into<Room>) -> Result<(), RoomError>;
 
-    /// Says something in a room, in which one need not be. Who is in it hears it too. Where members are behind and the room's
-    /// rule is [`SlowRule::Pause`](super::SlowRule::Pause), this session's client is not read from until they have caught up.
+    /// Says something in a room, in which one need not be. Who is in it hears it too. Where so much is on its way to the room's
+    /// home that it would be too much, and where members are behind and the room's rule is
+    /// [`SlowRule::Pause`](super::SlowRule::Pause), this session's client is not read from for a while.
     ///
     /// # Errors
     /// [`SendError::Full`]: too much is under way. [`SendError::Gone`]: this server has no rooms. The note comes back.
@@ -203,11 +204,9 @@ impl<A: Actor> InRooms for Context<'_, A> {
 
     fn publish(&mut self, room: impl Into<Room>, note: impl Into<Note>) -> Result<(), SendError<Note>> {
         let (room, note) = (room.into(), note.into());
-        let Some(home) = self.service_on::<Rooms>(room.home(self.shards())) else {
-            return Err(SendError::Gone(note));
-        };
+        let Some(rooms) = self.service::<Rooms>() else { return Err(SendError::Gone(note)) };
         let author = Some(self.address().id());
-        self.send(home, Publish { room, note, author }).map_err(|error| match error {
+        self.send(rooms, Publish { room, note, author }).map_err(|error| match error {
             SendError::Full(publish) => SendError::Full(publish.note),
             SendError::Gone(publish) => SendError::Gone(publish.note),
         })

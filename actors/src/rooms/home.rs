@@ -240,20 +240,22 @@ impl Home {
 
     // ---- what is said ----
 
+    /// Whether what is said must wait for members that are far behind.
+    fn is_choked(&self) -> bool {
+        self.lines.iter().any(|line| line.behind)
+    }
+
     /// Takes what is to be said next.
     pub(super) fn take(&mut self, note: Note, author: Option<ActorId>) -> Taken {
-        let waiting = self.lines.iter().map(|line| line.waiting_frames).max().unwrap_or(0);
-        let is_choked = self.lines.iter().any(|line| line.behind);
         let full = self.pending.len() as u32 >= self.rules.backlog_frames
-            || self.pending_bytes + note.body.len() > self.rules.backlog_bytes && !self.pending.is_empty()
-            || is_choked && waiting >= self.rules.backlog_frames / 2;
+            || self.pending_bytes + note.body.len() > self.rules.backlog_bytes && !self.pending.is_empty();
         if full {
             return Taken::Full(note);
         }
         self.pending_bytes += note.body.len();
         self.pending.push(note);
         match author {
-            Some(author) if is_choked && !self.held.contains(&author) => {
+            Some(author) if self.is_choked() && !self.held.contains(&author) => {
                 self.held.push(author);
                 Taken::Hold
             }
@@ -269,6 +271,10 @@ impl Home {
         packets: &mut Packets<Item>,
         cx: &mut Context<'_, A>,
     ) -> bool {
+        if self.is_choked() {
+            return true; // it is sealed when they have caught up
+        }
+        let (frames_max, bytes_max) = self.rules.batch_max();
         let mut notes = std::mem::take(&mut self.pending);
         let mut left = notes.drain(..).peekable();
         let mut batch: Vec<Note> = Vec::new();
@@ -278,9 +284,11 @@ impl Home {
             let mut bytes = note.body.len();
             let priority = note.priority;
             batch.push(note);
-            while let Some(next) =
-                left.next_if(|next| next.priority == priority && bytes + next.body.len() <= BATCH_BYTES_MAX)
-            {
+            while let Some(next) = left.next_if(|next| {
+                next.priority == priority
+                    && bytes + next.body.len() <= bytes_max
+                    && batch.len() < frames_max as usize
+            }) {
                 self.pending_bytes -= next.body.len();
                 bytes += next.body.len();
                 batch.push(next);
@@ -418,13 +426,8 @@ impl Home {
     }
 
     /// All members of a shard have heard up to `seq`.
-    pub(super) fn heard<A: Actor>(
-        &mut self,
-        from: ShardId,
-        seq: u64,
-        packets: &mut Packets<Item>,
-        cx: &mut Context<'_, A>,
-    ) {
+    pub(super) fn heard(&mut self, from: ShardId, seq: u64, packets: &mut Packets<Item>) {
+        let is_choked = self.is_choked();
         let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return };
         while let Some(&(last, bytes)) = line.under_way.front()
             && last <= seq
@@ -432,23 +435,30 @@ impl Home {
             line.under_way.pop_front();
             line.under_way_bytes -= bytes;
         }
-        line.pump(packets, cx);
+        if !is_choked {
+            line.pump(&self.rules, packets);
+        }
     }
 
-    /// Members of a shard are far behind, or none is any more.
-    pub(super) fn behind(&mut self, from: ShardId, on: bool, packets: &mut Packets<Item>) {
-        let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return };
+    /// Members of a shard are far behind, or none is any more. Returns whether what waits can go on.
+    pub(super) fn behind(&mut self, from: ShardId, on: bool, packets: &mut Packets<Item>) -> bool {
+        let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return false };
         let was = std::mem::replace(&mut line.behind, on);
-        self.caught_up_after(was && !on, packets);
+        self.caught_up_after(was && !on, packets)
     }
 
-    /// Lets those be read from again that were held, if nobody is behind any more.
-    fn caught_up_after(&mut self, was_behind: bool, packets: &mut Packets<Item>) {
-        if was_behind && !self.lines.iter().any(|line| line.behind) {
+    /// Lets those be read from again that were held, if nobody is behind any more, and sends on what has waited.
+    fn caught_up_after(&mut self, was_behind: bool, packets: &mut Packets<Item>) -> bool {
+        let can_go_on = was_behind && !self.is_choked();
+        if can_go_on {
             for who in self.held.drain(..) {
                 packets.push(who.shard(), Item::Hold { who, on: false });
             }
+            for line in &mut self.lines {
+                line.pump(&self.rules, packets);
+            }
         }
+        can_go_on
     }
 }
 
@@ -484,7 +494,7 @@ impl Line {
         self.waiting_frames += said.count;
         self.waiting_bytes += said.bytes;
         self.waiting.push_back(said);
-        self.pump(packets, cx);
+        self.pump(rules, packets);
         // What that shard cannot take in time is lost for its members, who see a gap.
         while self.waiting.len() > 1
             && (self.waiting_frames > rules.backlog_frames || self.waiting_bytes > rules.backlog_bytes)
@@ -497,10 +507,11 @@ impl Line {
     }
 
     /// Sends on what may be under way.
-    fn pump<A: Actor>(&mut self, packets: &mut Packets<Item>, _: &mut Context<'_, A>) {
+    fn pump(&mut self, rules: &RoomRules, packets: &mut Packets<Item>) {
+        let under_way_max = rules.under_way_max();
         while let Some(said) = self.waiting.front()
             && (self.under_way.is_empty()
-                || self.under_way.len() < UNDER_WAY_MAX
+                || self.under_way.len() < under_way_max
                     && self.under_way_bytes + said.bytes <= UNDER_WAY_BYTES_MAX)
             && let Some(said) = self.waiting.pop_front()
         {
@@ -523,11 +534,7 @@ fn one_frame<A: Actor>(
     Some(cx.freeze(frames, tickets as u16))
 }
 
-/// Messages of one turn are written together, up to so many bytes.
-const BATCH_BYTES_MAX: usize = 64 << 10;
 /// A message of more than this is not copied but goes as it came.
 const MOVED_BYTES_MIN: usize = 16 << 10;
-/// So many batches may be on their way to one shard.
-const UNDER_WAY_MAX: usize = 64;
-/// And so many bytes.
+/// So many bytes may be on their way to one shard.
 const UNDER_WAY_BYTES_MAX: usize = 1 << 20;

@@ -1,7 +1,8 @@
 //! What the rooms' shards say to each other: see [`Packets`](crate::packets).
 
 use super::Room;
-use super::enter::Format;
+use super::enter::{Format, RoomError};
+use super::note::Note;
 use corewire::actor::{ActorId, Priority};
 use corewire::connection::FramesTicket;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub enum Item {
     Heard { room: Room, seq: u64 },
     /// Members are far behind, or none is any more: see [`SlowRule::Pause`](super::SlowRule::Pause).
     Behind { room: Room, on: bool },
+    /// Somebody of that shard says something.
+    Say { room: Room, note: Note, author: Option<ActorId> },
     /// A member wants to know who is there.
     Who { room: Room, who: ActorId, format: Format },
 
@@ -38,7 +41,7 @@ pub enum Item {
     /// Read nothing of it, or again.
     Hold { who: ActorId, on: bool },
     /// What it published was not said: there was no room for it.
-    NotSaid { room: Room, who: ActorId, id: Option<Box<str>> },
+    NotSaid { room: Room, who: ActorId, id: Option<Box<str>>, why: RoomError },
 }
 
 /// Messages in the room's order, all of one priority.

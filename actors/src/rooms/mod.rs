@@ -80,6 +80,8 @@ pub struct Rooms {
     members: u32,
     seats: HashMap<ActorId, Seat>,
     leaving: Leaving,
+    /// Who is not read from because too much is on its way to other shards.
+    congested: Vec<ActorId>,
     /// Homes with something to say, or to tell of who comes and goes; and those that do it at the next [`Tick`].
     to_seal: Vec<Room>,
     later: Vec<Room>,
@@ -126,6 +128,7 @@ impl Rooms {
             members: 0,
             seats: HashMap::new(),
             leaving: Leaving::default(),
+            congested: Vec::new(),
             to_seal: Vec::new(),
             later: Vec::new(),
             seal_is_coming: false,
@@ -190,6 +193,85 @@ impl Rooms {
         }
     }
 
+    /// Somebody of this shard says something: in a room whose home is here, or on its way there.
+    fn say(
+        &mut self,
+        room: Room,
+        note: Note,
+        author: Option<ActorId>,
+        cx: &mut Context<'_, Self>,
+    ) -> Result<(), RoomError> {
+        let home = room.home(cx.shards());
+        if home == cx.shard() {
+            return self.say_here(room, note, author, cx);
+        }
+        let waiting = self.packets.waiting(home);
+        if waiting >= SAY_MAX {
+            self.not_said(&room, author, note.id, RoomError::Busy, cx);
+            return Err(RoomError::Busy);
+        }
+        if waiting >= SAY_HOLD
+            && let Some(author) = author
+            && !self.congested.contains(&author)
+        {
+            self.congested.push(author);
+            self.hold(author, true, cx);
+        }
+        self.packets.push(home, Item::Say { room, note, author });
+        Ok(())
+    }
+
+    /// Something is said in a room whose home is here.
+    fn say_here(
+        &mut self,
+        room: Room,
+        note: Note,
+        author: Option<ActorId>,
+        cx: &mut Context<'_, Self>,
+    ) -> Result<(), RoomError> {
+        let Some(home) = self.home(&room) else {
+            self.not_said(&room, author, note.id, RoomError::TooMany, cx);
+            return Err(RoomError::TooMany);
+        };
+        match home.take(note, author) {
+            Taken::Yes => {}
+            Taken::Hold => {
+                let who = author.expect("who is held is known");
+                self.packets.push(who.shard(), Item::Hold { who, on: true });
+            }
+            Taken::Full(note) => {
+                self.not_said(&room, author, note.id, RoomError::Busy, cx);
+                return Err(RoomError::Busy);
+            }
+        }
+        self.list(&room);
+        Ok(())
+    }
+
+    fn not_said(
+        &mut self,
+        room: &Room,
+        author: Option<ActorId>,
+        id: Option<Box<str>>,
+        why: RoomError,
+        cx: &mut Context<'_, Self>,
+    ) {
+        cx.count("rooms.refused", 1);
+        if let Some(who) = author {
+            self.packets.push(who.shard(), Item::NotSaid { room: room.clone(), who, id, why });
+        }
+    }
+
+    /// Reads again from those who were held because too much was on its way, when it is little.
+    fn go_on_after_congestion(&mut self, cx: &mut Context<'_, Self>) {
+        let is_little = |shard| self.packets.waiting(ShardId(shard)) <= SAY_HOLD / 4;
+        if !self.congested.is_empty() && (0..cx.shards()).all(is_little) {
+            for who in std::mem::take(&mut self.congested) {
+                self.hold(who, false, cx);
+            }
+        }
+    }
+
     // ---- relays ----
 
     fn relay(&mut self, number: u32) -> Option<&mut Relay> {
@@ -251,7 +333,7 @@ impl Rooms {
             let Some(relay) = self.relays[number as usize].as_mut() else { continue };
             relay.is_listed = false;
             relay.work(&mut budget, &mut self.packets, cx);
-            if relay.look(&mut self.packets, cx) {
+            if relay.is_watching() {
                 self.wake_in(LOOK_EVERY, cx);
             }
             let has_work = self.relay(number).is_some_and(|relay| relay.has_work());
@@ -419,6 +501,7 @@ impl Rooms {
             self.work(cx);
             self.flush_packets(cx);
         }
+        self.go_on_after_congestion(cx);
         if !self.to_seal.is_empty() && !self.seal_is_coming {
             let me = cx.address();
             self.seal_is_coming = cx.send(me, Seal).is_ok();
@@ -485,12 +568,14 @@ impl Peer for Rooms {
             }
             Item::Heard { room, seq } => {
                 if let Some(home) = self.homes.get_mut(&room) {
-                    home.heard(from, seq, &mut self.packets, cx);
+                    home.heard(from, seq, &mut self.packets);
                 }
             }
             Item::Behind { room, on } => {
-                if let Some(home) = self.homes.get_mut(&room) {
-                    home.behind(from, on, &mut self.packets);
+                if let Some(home) = self.homes.get_mut(&room)
+                    && home.behind(from, on, &mut self.packets)
+                {
+                    self.list(&room);
                 }
             }
             Item::Who { room, who, format } => {
@@ -533,15 +618,22 @@ impl Peer for Rooms {
                 }
             }
             Item::Hold { who, on } => self.hold(who, on, cx),
-            Item::NotSaid { room, who, id } => {
-                self.refuse(who, "publish", &room, id.as_deref(), RoomError::Busy, cx);
+            Item::NotSaid { room, who, id, why } => {
+                self.refuse(who, "publish", &room, id.as_deref(), why, cx);
+            }
+            Item::Say { room, note, author } => {
+                let _ = self.say_here(room, note, author, cx); // its author is told
             }
         }
     }
 
     fn gone(&mut self, shard: ShardId, _: &mut Context<'_, Self>) {
-        for home in self.homes.values_mut() {
-            home.lose(shard, &mut self.packets);
+        let rooms: Vec<Room> = self.homes.keys().cloned().collect();
+        for room in rooms {
+            if let Some(home) = self.homes.get_mut(&room) {
+                home.lose(shard, &mut self.packets);
+            }
+            self.list(&room); // what has waited for its members need not wait any more
         }
     }
 }
@@ -584,32 +676,12 @@ impl Handler<Leave> for Rooms {
 }
 
 impl Handler<Publish> for Rooms {
-    /// Whether there was room for it.
+    /// Whether there was room for it, so far.
     type Reply = Result<(), RoomError>;
     fn handle(&mut self, Publish { room, note, author }: Publish, cx: &mut Context<'_, Self>) -> Self::Reply {
-        let Some(home) = self.home(&room) else {
-            cx.count("rooms.refused", 1);
-            return Err(RoomError::TooMany);
-        };
-        let taken = home.take(note, author);
-        let result = match taken {
-            Taken::Yes => Ok(()),
-            Taken::Hold => {
-                let who = author.expect("who is held is known");
-                self.packets.push(who.shard(), Item::Hold { who, on: true });
-                Ok(())
-            }
-            Taken::Full(note) => {
-                if let Some(who) = author {
-                    self.packets.push(who.shard(), Item::NotSaid { room: room.clone(), who, id: note.id });
-                }
-                cx.count("rooms.refused", 1);
-                Err(RoomError::Busy)
-            }
-        };
-        self.list(&room);
+        let said = self.say(room, note, author, cx);
         self.settle(cx);
-        result
+        said
     }
 }
 
@@ -671,7 +743,8 @@ impl Handler<Tick> for Rooms {
         });
         let mut again = false;
         for relay in self.relays.iter_mut().flatten() {
-            again |= relay.look(&mut self.packets, cx);
+            relay.look(&mut self.packets, cx);
+            again |= relay.is_watching();
         }
         if again {
             self.wake_in(LOOK_EVERY, cx);
@@ -685,6 +758,10 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }
 
+/// As many notes may be on their way to another shard before their authors are not read from for a while.
+const SAY_HOLD: usize = 1024;
+/// And as many before more are refused.
+const SAY_MAX: usize = 16_384;
 /// Who comes and goes is told so often at most.
 const PRESENCE_EVERY: Duration = Duration::from_millis(50);
 /// What is too old is forgotten so often.

@@ -229,6 +229,8 @@ impl Relay {
                 break;
             }
         }
+        // Who is far behind is told of before it is told that all have heard this, which lets the next be sent.
+        self.look(packets, cx);
         if let Some(seq) = heard {
             packets.push(self.home, Item::Heard { room: self.room.clone(), seq });
         }
@@ -278,9 +280,14 @@ impl Relay {
         }
     }
 
-    /// Looks who is still far behind, and tells the home if that changes anything. Returns whether to look again soon.
-    pub(super) fn look<A: Actor>(&mut self, packets: &mut Packets<Item>, cx: &mut Context<'_, A>) -> bool {
-        let SlowRule::Pause(deadline) = self.rules.slow else { return false };
+    /// Whether some are far behind, and are to be looked at soon.
+    pub(super) fn is_watching(&self) -> bool {
+        !self.slow.is_empty()
+    }
+
+    /// Looks who is still far behind, and tells the home if that changes anything.
+    pub(super) fn look<A: Actor>(&mut self, packets: &mut Packets<Item>, cx: &mut Context<'_, A>) {
+        let SlowRule::Pause(deadline) = self.rules.slow else { return };
         let (now, tag) = (cx.now(), self.tag);
         let (frames_max, bytes_max) = (self.rules.queue_frames / 4, self.rules.queue_bytes as usize / 4);
         let mut waited_for = false;
@@ -295,7 +302,6 @@ impl Relay {
             self.said_behind = waited_for;
             packets.push(self.home, Item::Behind { room: self.room.clone(), on: waited_for });
         }
-        !self.slow.is_empty()
     }
 
     /// Those for whom something was dropped, with what waits for them.

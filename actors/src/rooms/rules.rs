@@ -72,6 +72,28 @@ impl RoomRules {
     }
 }
 
+/// How what is said goes to shards.
+impl RoomRules {
+    /// How many messages are written together at most, and how many bytes. Where publishers wait for members, so few that one
+    /// batch more does not fill a queue that was half full.
+    pub(super) fn batch_max(&self) -> (u32, usize) {
+        match self.slow {
+            SlowRule::Pause(_) => {
+                ((self.queue_frames / 4).max(1), (self.queue_bytes as usize / 4).min(BATCH_BYTES_MAX))
+            }
+            _ => (u32::MAX, BATCH_BYTES_MAX),
+        }
+    }
+
+    /// How many batches may be on their way to one shard.
+    pub(super) fn under_way_max(&self) -> usize {
+        match self.slow {
+            SlowRule::Pause(_) => 1, // the next goes when it is known that nobody is far behind
+            _ => UNDER_WAY_MAX,
+        }
+    }
+}
+
 /// All rooms of a server.
 ///
 /// ```
@@ -134,6 +156,10 @@ impl std::fmt::Debug for RoomsConfig {
     }
 }
 
+/// Messages of one turn are written together, up to so many bytes.
+const BATCH_BYTES_MAX: usize = 64 << 10;
+/// So many batches may be on their way to one shard.
+const UNDER_WAY_MAX: usize = 64;
 /// The longest name of a room, in bytes.
 pub const ROOM_NAME_BYTES_MAX: usize = 255;
 /// The longest name of a member, in bytes.

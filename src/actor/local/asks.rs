@@ -61,9 +61,10 @@ impl Local {
         &mut self,
         to: Route,
         message: M,
+        priority: Priority,
         asker: Asker,
     ) -> Result<(), SendError<M>> {
-        self.post(to.id, What::Ask(to.delivery, Priority::Normal, asker.ask), message, Some(asker.who))
+        self.post(to.id, What::Ask(to.delivery, priority, asker.ask), message, Some(asker.who))
     }
 
     /// Answers a question of anybody's, here or on another shard.

@@ -47,12 +47,18 @@ impl Local {
         }
     }
 
-    /// Ends an actor as if it had failed by itself. Nobody is running.
+    /// Ends an actor as if it had failed by itself, or its next life if it is to have one. Nobody is running.
     pub(super) fn fail(&mut self, who: ActorId, reason: Reason) {
         if !self.lives(who) {
             return;
         }
         tracing::warn!(actor = ?who, %reason, "an actor fails");
+        if self.slots[who.slot as usize].cell.is_none()
+            && let Some(child) = self.families.child_mut(who)
+        {
+            child.failure.get_or_insert(reason); // the next life's, or, if there is none, this one's after all
+            return;
+        }
         let is_connection =
             self.slots[who.slot as usize].cell.as_ref().is_some_and(|cell| cell.is_connection());
         if is_connection {

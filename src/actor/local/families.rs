@@ -32,6 +32,8 @@ pub(super) struct Child {
     /// Restarts since it last held.
     pub(super) in_a_row: u32,
     pub(super) made_at: Time,
+    /// Somebody whom it is linked to has failed while nobody was in its slot.
+    pub(super) failure: Option<Reason>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -122,10 +122,7 @@ impl Local {
     ) -> MailId {
         let slot = &mut self.slots[to.slot as usize];
         let place = self.mail.push_with(&mut slot.mailbox, priority, make);
-        if !slot.state.ready {
-            slot.state.ready = true;
-            self.ready.push_back(to.slot);
-        }
+        self.queue_mail(to.slot);
         place
     }
 
@@ -152,6 +149,11 @@ impl Local {
     #[inline]
     pub(crate) fn open<M: 'static>(&mut self, letter: MailId) -> (M, Option<Asker>) {
         self.mail.open(letter)
+    }
+
+    /// With which priority an envelope came that was unlinked and not opened yet.
+    pub(crate) fn priority_of(&self, letter: MailId) -> Priority {
+        self.mail.unlinked(letter).priority()
     }
 
     /// Lays an envelope into no mailbox, to be opened at once.

@@ -198,10 +198,10 @@ impl Local {
             }
             let Some(slot) = self.ready.pop_front() else { return };
             let state = &mut self.slots[slot as usize].state;
+            state.ready = false;
             if state.waiting {
                 continue; // it is here from before
             }
-            state.ready = false;
             let mut handled = 0;
             let mut owed = None; // an answer, by the handler that runs
             let ran = self.try_run(slot, |cell, local, me| {
@@ -236,12 +236,10 @@ impl Local {
             {
                 self.answer(asker, Err(AskError::Crashed));
             }
-            let entry = &mut self.slots[slot as usize];
-            if entry.mailbox.len() == 0 {
+            if self.waiting_for(slot) == 0 {
                 self.end_if_done(slot);
-            } else if !entry.state.ready {
-                entry.state.ready = true;
-                self.ready.push_back(slot);
+            } else {
+                self.queue_mail(slot);
             }
         }
     }

@@ -26,8 +26,8 @@ impl Local {
         }
         let id = self.reserve().ok_or(SpawnError::Full)?;
         let stage = Stage::Up;
-        let child =
-            Child { id, parent, restart, kind, make: Some(make), stage, in_a_row: 0, made_at: self.now };
+        let (make, made_at) = (Some(make), self.now);
+        let child = Child { id, parent, restart, kind, make, stage, in_a_row: 0, made_at, failure: None };
         self.families.add(child, supervision);
         self.note_end_of(parent);
         self.note_end_of(id);
@@ -58,13 +58,22 @@ impl Local {
             let Some(family) = self.families.parents.get(&parent) else { return };
             let alone = family.is_one_for_one();
             let is_out = self.families.child(id).is_some_and(|child| child.stage == Stage::Out);
-            if !is_out || !matches!(family.plan, Plan::Up) || self.leaving {
+            let others_first = match family.plan {
+                Plan::Up => false,
+                Plan::Regroup { from, .. } => id.generation >= from, // it comes with them
+                Plan::End(_) => true,
+            };
+            if !is_out || others_first || self.leaving {
                 return;
             }
             self.counters.restarts += 1;
             self.make(id);
-            let is_up = self.families.child(id).is_some_and(|child| child.stage == Stage::Up);
-            if is_up {
+            if let Some(child) = self.families.child_mut(id)
+                && child.stage == Stage::Up
+            {
+                if let Some(failure) = child.failure.take() {
+                    self.notices.push_back(Notice::Fail(id, failure));
+                }
                 self.has_waited(id);
             }
             next = if alone { None } else { self.families.next_out(parent, id.generation) };
@@ -118,6 +127,10 @@ impl Local {
             }
             Renewal::Together => {
                 let parent = child.parent;
+                let family = self.families.parents.get(&parent);
+                if family.is_some_and(|family| matches!(family.plan, Plan::Up)) {
+                    self.tick_at(due, me); // its siblings did not wait: it was started after they had begun to end
+                }
                 self.notices.push_back(Notice::Tend(parent));
             }
         }

@@ -28,6 +28,7 @@ const CLOSED: u64 = 1 << 63;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SlotState {
+    /// It is in the queue of those with mail, once. What is there from before an end or a wait stays.
     pub(super) ready: bool,
     pub(super) dirty: bool,
     /// Wants to be told that its send is done.
@@ -36,7 +37,7 @@ pub(super) struct SlotState {
     closed_by: ClosedBy,
     /// Its shard keeps something of it besides: futures, or who is to be told of its end. See `endings`.
     pub(super) known: bool,
-    /// Handles nothing until one of them is done. It counts as `ready` too, so that mail does not make it so.
+    /// Handles nothing until one of them is done. Mail does not make it `ready` meanwhile.
     pub(super) waiting: bool,
 }
 
@@ -72,23 +73,14 @@ impl Slot {
     pub(super) fn is_closed(&self) -> bool {
         self.generation & CLOSED != 0
     }
-
-    /// From now on its mail waits.
-    pub(super) fn begin_wait(&mut self) {
-        (self.state.waiting, self.state.ready) = (true, true);
-    }
-
-    /// Its mail waits no longer. True if there is some.
-    pub(super) fn end_wait(&mut self) -> bool {
-        let ready = self.mailbox.len() > 0;
-        (self.state.waiting, self.state.ready) = (false, ready);
-        ready
-    }
 }
 
 impl Local {
     pub(crate) fn spawn<A: Actor>(&mut self, actor: A) -> Result<Address<A>, SendError<A>> {
-        if self.is_full() || self.leaving {
+        if self.leaving {
+            return Err(SendError::Gone(actor));
+        }
+        if self.is_full() {
             return Err(SendError::Full(actor));
         }
         Ok(Address::new(self.place(Box::new(Plain::new(actor)))))
@@ -118,7 +110,7 @@ impl Local {
         });
         let slot = &mut self.slots[index as usize];
         slot.generation = generation;
-        slot.state = SlotState::default();
+        slot.state = SlotState { ready: slot.state.ready, ..SlotState::default() };
         let generation = NonZeroU64::new(generation).expect("it counts from one");
         Some(ActorId { generation, slot: index, shard: self.me })
     }
@@ -245,10 +237,20 @@ impl Local {
         let _ = self.contained(&mut nobody, outsider(self.me), f);
     }
 
-    /// Ends an actor that wanted to handle what it had accepted, and now has.
+    /// Puts a slot that has mail into the queue, unless it is there or waits.
+    #[inline]
+    pub(super) fn queue_mail(&mut self, slot: u32) {
+        let state = &mut self.slots[slot as usize].state;
+        if !state.ready && !state.waiting {
+            state.ready = true;
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Ends an actor that wanted to handle what it had accepted, and now has. What it waits for is part of that.
     pub(super) fn end_if_done(&mut self, slot: u32) {
         let entry = &self.slots[slot as usize];
-        if entry.is_closed() && entry.mailbox.len() == 0 {
+        if entry.is_closed() && entry.mailbox.len() == 0 && !entry.state.waiting {
             let reason = match entry.state.closed_by {
                 ClosedBy::Itself => Reason::Stopped,
                 ClosedBy::Supervisor => Reason::Supervisor,
@@ -338,7 +340,9 @@ impl Local {
         self.ticks.clear(slot);
         self.refuse_mail(slot);
         if self.slots[slot as usize].state.known {
-            self.ended(me, reason);
+            let failure = self.families.child_mut(me).and_then(|child| child.failure.take());
+            let failure = failure.filter(|_| !reason.is_failure() && !self.leaving);
+            self.ended(me, failure.as_ref().unwrap_or(reason));
         }
         // `ready` and `dirty` may still name the slot; both look before they act. Completions do not.
         if is_connection {

@@ -107,7 +107,7 @@ impl Local {
         let slot = &mut slots[owner.slot as usize];
         slot.state.known = true;
         if waits {
-            slot.begin_wait();
+            slot.state.waiting = true;
             tasks.waiting.entry(owner.slot).or_default().left += 1;
         }
         tasks.make_ready(index);
@@ -203,7 +203,7 @@ impl Local {
             self.discard(task);
         }
         if let Some(waiting) = self.tasks.waiting.remove(&slot) {
-            self.slots[slot as usize].end_wait();
+            self.slots[slot as usize].state.waiting = false; // it has no mail, or waits again at once
             self.discard(waiting.held);
         }
     }
@@ -221,7 +221,7 @@ impl Local {
     /// Its mail waits, and what comes past its mailbox too, until [`Self::has_waited`].
     pub(super) fn suspend(&mut self, id: ActorId) {
         let slot = &mut self.slots[id.slot as usize];
-        slot.begin_wait();
+        slot.state.waiting = true;
         slot.state.known = true; // so that what is held is dropped if it does not go on
         self.tasks.waiting.entry(id.slot).or_default().left += 1;
     }
@@ -235,9 +235,9 @@ impl Local {
             return;
         }
         let Waiting { held, tasks, .. } = self.tasks.waiting.remove(&slot).unwrap_or_default();
-        let entry = &mut self.slots[slot as usize];
-        if entry.end_wait() {
-            self.ready.push_back(slot);
+        self.slots[slot as usize].state.waiting = false;
+        if self.waiting_for(slot) > 0 {
+            self.queue_mail(slot);
         }
         for index in tasks {
             self.tasks.entries[index as usize].queued = false;
@@ -266,6 +266,9 @@ impl Local {
         }
         if self.lives(owner) && !self.is_waiting(owner) {
             self.run(slot, |cell, local, me| cell.go_on(local, me));
+        }
+        if self.lives(owner) {
+            self.end_if_done(slot);
         }
     }
 

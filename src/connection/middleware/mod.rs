@@ -59,7 +59,8 @@ pub trait Middleware: 'static {
     /// The connection is open, and its session hears it next.
     ///
     /// # Errors
-    /// Closes the connection. What is further inside is not opened: not told of anything, its end included.
+    /// Closes the connection, as [`Client::close`](super::Client::close) does here. What is further inside is not opened: not
+    /// told of anything, its end included.
     fn open(&mut self, passage: &mut Passage<'_>) -> Result<(), Close> {
         let _ = passage;
         Ok(())
@@ -87,7 +88,8 @@ pub trait Middleware: 'static {
 
     /// Whether it has a use for [`Self::outbound`]. Where one on the way has, a text that the session would have copied
     /// to the client once is copied twice, and what it [streams](super::Client::stream) goes out in one piece, when it is
-    /// whole. So who looks at nothing says `false` here.
+    /// whole; more than [`send_queue_bytes_max`](super::Rules::send_queue_bytes_max) of that ends the connection with 1011.
+    /// So who looks at nothing says `false` here.
     fn sees_outbound(&self) -> bool {
         true
     }
@@ -180,6 +182,9 @@ impl<A: Middleware, B: Middleware> Chain<A, B> {
 impl<A: Middleware, B: Middleware> Middleware for Chain<A, B> {
     fn open(&mut self, passage: &mut Passage<'_>) -> Result<(), Close> {
         self.outer.open(passage)?;
+        if passage.is_closing() {
+            return Ok(());
+        }
         self.reached = true;
         self.inner.open(passage)
     }

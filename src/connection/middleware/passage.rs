@@ -34,6 +34,11 @@ impl<'a> Passage<'a> {
         Self { link, local, me }
     }
 
+    /// Whether our side has closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.link.state.closing
+    }
+
     /// The session behind it.
     pub fn id(&self) -> ActorId {
         self.me

@@ -22,7 +22,7 @@ use crate::connection::{Session, Upgrade};
 use crate::server::house::House;
 use crate::server::route::Routes;
 use crate::server::shared::{Phase, Shared};
-use crate::server::{Config, Open};
+use crate::server::{Config, Open, metrics, said_by};
 use crate::shard::uring::host::Host;
 use crate::shard::{Mesh, Shard, ShardId};
 use crate::sync::{Arc, Ordering};
@@ -30,6 +30,7 @@ use crate::wire::http::Refusal;
 use clients::Script;
 use driver::{Figures, TreadDriver};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -174,10 +175,8 @@ impl Treadmill {
     /// Connects all clients, and counts for so long.
     ///
     /// # Errors
-    /// A shard cannot start: no memory, or no such core.
-    ///
-    /// # Panics
-    /// If not all clients get their handshake answered within ten seconds.
+    /// A shard cannot start: no memory, no such core, or a service that cannot be made. Or what ran is no measure: not all
+    /// clients got their handshake answered within ten seconds, or somebody panicked.
     pub fn run(self, time: Duration) -> io::Result<Pace> {
         let Self {
             path,
@@ -196,6 +195,8 @@ impl Treadmill {
         let shared = Shared::new(shards, Jobs::new(config.pool_slots));
         let figures: Vec<Arc<Figures>> = (0..shards).map(|_| Arc::default()).collect();
         let (here, threads) = flume::bounded(usize::from(shards));
+        let (ready, started) = flume::bounded::<io::Result<()>>(usize::from(shards));
+        let (all_started, starts) = flume::bounded::<()>(usize::from(shards));
         let mut gos = Vec::new();
         let mut hosts = Vec::new();
         let epoch = Instant::now();
@@ -206,6 +207,7 @@ impl Treadmill {
             let (here, shared, script, routes) =
                 (here.clone(), shared.clone(), script.clone(), routes.clone());
             let (config, figures) = (config.clone(), figures.clone());
+            let (ready, starts) = (ready.clone(), starts.clone());
             let run = move || -> io::Result<()> {
                 let pool = Pool::new(&config.pool(true))?;
                 let _ = here.send((me, std::thread::current()));
@@ -213,11 +215,35 @@ impl Treadmill {
                 let Ok((threads, outside)) = gone.recv() else { return Ok(()) };
                 let heartbeat = shared.shards[usize::from(me.0)].heartbeat.clone();
                 let local = Local::new(pool, mesh, heartbeat, outside, shared.jobs.clone(), config.bounds());
-                let house = House::new(local, shared, routes, &config, 7);
+                // Services are made there, by code that is not ours.
+                let made = || House::new(local, shared.clone(), routes, &config, 7);
+                let made = catch_unwind(AssertUnwindSafe(made))
+                    .map_err(|panic| said_by("while its services were made", &*panic));
+                let house = match made {
+                    Ok(house) => house,
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                        return Ok(());
+                    }
+                };
+                let _ = ready.send(Ok(()));
+                drop(ready); // once all have, nobody is waited for in vain
+                if starts.recv().is_err() {
+                    return Ok(()); // another shard could not start
+                }
                 let driver = TreadDriver::new(script, clients, threads, figures, epoch);
                 let mut shard = Shard::new(driver, house, config.pace());
-                while !shard.tenants.is_done() {
-                    shard.turn();
+                let turning = catch_unwind(AssertUnwindSafe(|| {
+                    while !shard.tenants.is_done() {
+                        shard.turn();
+                    }
+                }));
+                if let Err(panic) = turning {
+                    // The others wait for nobody.
+                    shared.advance(Phase::Cutting);
+                    shared.say_emptied();
+                    shared.say_drained();
+                    return Err(said_by("of a shard's own", &*panic));
                 }
                 let Shard { driver, mut tenants, .. } = shard;
                 drop(driver);
@@ -226,7 +252,7 @@ impl Treadmill {
             };
             hosts.push(Host::start(&format!("tread-{}", me.0), cpus.get(usize::from(me.0)).copied(), run)?);
         }
-        drop(here);
+        drop((here, ready, starts));
         let mut threads: Vec<_> = threads.iter().collect();
         threads.sort_by_key(|(shard, _)| *shard);
         let threads: Arc<[Thread]> = threads.into_iter().map(|(_, thread)| thread).collect();
@@ -241,15 +267,22 @@ impl Treadmill {
             }
         }
         drop(gos);
+        let failure = started.iter().take(usize::from(shards)).find_map(Result::err);
+        let all_there = threads.len() == usize::from(shards) && failure.is_none();
+        if all_there {
+            for _ in 0..shards {
+                let _ = all_started.send(()); // one that is gone is missed below
+            }
+        }
+        drop(all_started);
         let all = u64::from(shards) * u64::from(clients);
         let read = |figure: fn(&Figures) -> u64| figures.iter().map(|figures| figure(figures)).sum::<u64>();
         let patience = Instant::now() + Duration::from_secs(10);
-        while read(|figures| figures.open.load(Ordering::Relaxed)) < all
-            && threads.len() == usize::from(shards)
-        {
-            assert!(Instant::now() < patience, "not all of {all} clients get their handshake answered");
+        let open = || read(|figures| figures.open.load(Ordering::Relaxed));
+        while open() < all && all_there && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }
+        let open = open();
         let heard = |figures: &Figures| figures.heard.load(Ordering::Relaxed);
         let (before, begun) = (read(heard), Instant::now());
         std::thread::sleep(time);
@@ -259,6 +292,12 @@ impl Treadmill {
         for host in hosts {
             host.join()??;
         }
-        Ok(pace)
+        match (failure, metrics::read(&shared).panics) {
+            (Some(failure), _) => Err(failure),
+            (None, 0) if open == all => Ok(pace),
+            (None, panics) => Err(io::Error::other(format!(
+                "{open} of {all} clients got their handshake answered, and there were {panics} panics; the log has them"
+            ))),
+        }
     }
 }

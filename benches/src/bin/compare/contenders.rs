@@ -26,13 +26,12 @@ pub(crate) struct Program {
 pub(crate) const ALL: [Contender; 4] = [
     Contender {
         name: OURS,
-        what: "this repository, examples/echo with one worker; io_uring",
+        what: "this repository, examples/echo and examples/rooms with one worker; io_uring",
         version: None,
-        programs: &[Program {
-            mode: Mode::Echo,
-            path: "release/examples/echo",
-            arguments: &["--addr", "127.0.0.1:PORT", "--workers", "1"],
-        }],
+        programs: &[
+            Program { mode: Mode::Echo, path: "release/examples/echo", arguments: OUR_ARGUMENTS },
+            Program { mode: Mode::Rooms, path: "release/examples/rooms", arguments: OUR_ARGUMENTS },
+        ],
     },
     Contender {
         name: FIRST_RIVAL,
@@ -61,6 +60,7 @@ pub(crate) const ALL: [Contender; 4] = [
 ];
 
 const PORT: &[&str] = &["--port", "PORT"];
+const OUR_ARGUMENTS: &[&str] = &["--addr", "127.0.0.1:PORT", "--workers", "1"];
 
 impl Contender {
     /// What it does `mode` with, if that is built.

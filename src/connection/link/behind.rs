@@ -1,0 +1,164 @@
+//! A client that is behind: what waits until it has taken what was sent before.
+//!
+//! Does not know: in which order that leaves, and what is dropped; that is [`Later`](crate::connection::later::Later)'s.
+
+use super::{Link, Payload};
+use crate::actor::local::Local;
+use crate::actor::{ActorId, Priority, SendError};
+use crate::connection::deliver::Delivered;
+use crate::connection::frames::Frames;
+use crate::connection::later::Terms;
+use crate::shard::outgoing::GATHER_BYTES_MAX;
+use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
+
+impl Link {
+    /// Whether a frame must wait behind others, or for the client.
+    pub(super) fn must_wait(&self) -> bool {
+        self.state.blocked || self.behind.as_ref().is_some_and(|behind| !behind.later.is_empty())
+    }
+
+    /// Queues a frame of the session's own behind what waits.
+    #[cold]
+    pub(super) fn queue_later<'a>(
+        &mut self,
+        opcode: Opcode,
+        priority: Priority,
+        payload: Payload<'a>,
+        local: &mut Local,
+    ) -> Result<(), SendError<Payload<'a>>> {
+        let payload_bytes = payload.as_bytes().len();
+        let mut header = [0; HEADER_BYTES_MAX];
+        let header_bytes = encode_header(
+            &Header { fin: true, rsv: Rsv::NONE, opcode, key: None, payload_bytes: payload_bytes as u64 },
+            &mut header,
+        );
+        let header = &header[..header_bytes];
+        let later = &mut self.behind.get_or_insert_default().later;
+        let mut payload = payload;
+        // In a block that is received into it would keep that from everybody else.
+        let whole = payload_bytes > GATHER_BYTES_MAX
+            && match &mut payload {
+                Payload::Owned(frame) => !frame.is_in_receive_block() && frame.prepend(header).is_ok(),
+                Payload::Copied(_) => false,
+            };
+        match payload {
+            Payload::Owned(frame) if whole => later.push_own_whole(priority, frame),
+            payload => {
+                if let Err(exhausted) =
+                    later.push_own(priority, [header, payload.as_bytes()], &mut local.pool)
+                {
+                    local.memory_is_short(exhausted);
+                    return Err(SendError::Full(payload));
+                }
+                if let Payload::Owned(payload) = payload {
+                    local.pool.recycle(payload);
+                }
+            }
+        }
+        local.counters.messages_out += 1;
+        Ok(())
+    }
+
+    /// Queues frames that go to many: all of them for this turn's send, or each on its terms if the client is behind.
+    #[inline]
+    pub(crate) fn queue_shared(
+        &mut self,
+        frames: &Frames,
+        terms: &Terms<'_>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Delivered {
+        if self.machine.close_sent() {
+            return Delivered::Gone;
+        }
+        if self.must_wait() || self.state.streaming || self.is_ahead() {
+            return self.queue_shared_later(frames, terms, local, me);
+        }
+        let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        outgoing.push_shared(frames.shared(), frames.span());
+        local.counters.messages_out += frames.len() as u64;
+        local.mark_dirty(me.slot);
+        Delivered::Sent
+    }
+
+    #[cold]
+    fn queue_shared_later(
+        &mut self,
+        frames: &Frames,
+        terms: &Terms<'_>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Delivered {
+        let later = &mut self.behind.get_or_insert_default().later;
+        let others = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
+        // What is on its way already does not count against a room: it could not be dropped.
+        let bytes_max =
+            self.rules.send_queue_bytes_max.saturating_sub(others).max(self.rules.send_queue_bytes_max / 2);
+        let mut dropped = 0;
+        for index in 0..frames.len() {
+            match later.push(frames, index, terms, bytes_max, &mut local.pool) {
+                Some(some) => dropped += some,
+                None => {
+                    let more = later.clear(&mut local.pool) + (frames.len() - index) as u32;
+                    local.counters.slow_dropped += u64::from(dropped + more);
+                    self.put_empty_behind();
+                    return Delivered::TooSlow { dropped: dropped + more };
+                }
+            }
+        }
+        let (frames_wait, bytes_wait) = later.share(terms.room);
+        local.counters.messages_out += frames.len() as u64;
+        local.counters.slow_dropped += u64::from(dropped);
+        if !self.state.blocked && !self.state.streaming {
+            local.want_sent(me.slot); // so much was to be sent in this turn already; it goes on after that
+        }
+        self.put_empty_behind();
+        Delivered::Waits { frames: frames_wait, bytes: bytes_wait, dropped }
+    }
+
+    /// The client has taken what was sent before: moves some of what waits to the next send.
+    pub(crate) fn release_later(&mut self, local: &mut Local, me: ActorId) {
+        if self.state.blocked || self.state.streaming {
+            return;
+        }
+        let Some(behind) = self.behind.as_mut().filter(|behind| !behind.later.is_empty()) else { return };
+        let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        behind.later.release(outgoing, IN_FLIGHT_BYTES);
+        if !behind.later.is_empty() {
+            local.want_sent(me.slot);
+        }
+        self.put_empty_behind();
+        local.mark_dirty(me.slot);
+    }
+
+    /// Nothing but the client stands against what waits any more: it goes on when this turn's send is done.
+    pub(crate) fn go_on_later(&mut self, local: &mut Local, me: ActorId) {
+        if self.behind.as_ref().is_some_and(|behind| !behind.later.is_empty()) {
+            local.want_sent(me.slot);
+        }
+    }
+
+    /// Moves all that waits to the next send: what follows must come after it.
+    pub(crate) fn release_all(&mut self, local: &mut Local) {
+        if let Some(behind) = self.behind.as_mut() {
+            let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+            behind.later.release(outgoing, usize::MAX);
+            self.put_empty_behind();
+        }
+    }
+
+    /// How many frames and bytes of a room wait for the client.
+    pub(crate) fn waits_of(&self, room: u32) -> (u32, usize) {
+        self.behind.as_ref().map_or((0, 0), |behind| behind.later.share(room))
+    }
+
+    /// Drops what waits, for a connection that ends without it.
+    pub(crate) fn forget_later(&mut self, local: &mut Local) {
+        if let Some(behind) = self.behind.as_mut() {
+            behind.later.clear(&mut local.pool);
+        }
+    }
+}
+
+/// What waits for a client that was behind is sent so much at a time, so that what is urgent need not wait for more.
+const IN_FLIGHT_BYTES: usize = 64 << 10;
