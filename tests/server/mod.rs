@@ -26,6 +26,7 @@ mod middleware;
 mod names;
 mod park;
 mod place;
+mod room_crowd;
 mod rooms;
 mod services;
 mod sessions;

@@ -48,6 +48,15 @@ pub enum Load {
         /// Messages that have not reached all members yet.
         outstanding: usize,
     },
+    /// One room with one sender, whose messages are sent when they are due.
+    OpenRoom {
+        /// Connections, all of them in the room.
+        members: usize,
+        /// Bytes of a message.
+        size: usize,
+        /// Messages a second.
+        rate: f64,
+    },
     /// Connections that do nothing, on a server that was started for them.
     Idle {
         /// Connections at the first measurement.
@@ -102,6 +111,10 @@ impl Cell {
                 format!("room/{members}x{size}/{outstanding}"),
                 format!("room of {members} × {}, {outstanding} outstanding", bytes(size)),
             ),
+            Load::OpenRoom { members, size, rate } => (
+                format!("open-room/{members}x{size}/{rate}"),
+                format!("room of {members} × {}, {}/s", bytes(size), thousands(rate as u64)),
+            ),
             Load::Idle { from, to } => (
                 format!("idle/{from}-{to}"),
                 format!("{} to {} idle connections", thousands(from as u64), thousands(to as u64)),
@@ -113,7 +126,7 @@ impl Cell {
     /// What a server must be able to do for it.
     pub fn mode(&self) -> Mode {
         match self.load {
-            Load::Room { .. } => Mode::Rooms,
+            Load::Room { .. } | Load::OpenRoom { .. } => Mode::Rooms,
             _ => Mode::Echo,
         }
     }
@@ -148,6 +161,8 @@ pub fn all() -> Vec<Cell> {
     for (members, size, outstanding, bar) in ROOMS {
         cells.push(Cell::new(Load::Room { members, size, outstanding }, cpu(bar)));
     }
+    let open_room = LATENCIES.map(|measure| (measure, Bar::Stated));
+    cells.push(Cell::new(Load::OpenRoom { members: 2000, size: 64, rate: 100.0 }, open_room.into()));
     let idle = vec![
         (Measure::IdleMemory, Bar::AtMost(300.0)),
         (Measure::BaseMemory, Bar::AtMost(24.0 * f64::from(1 << 20))),

@@ -108,6 +108,15 @@ impl Rounds {
                 let rate = self.half_of_capacity(&cell.key, connections, size)?;
                 echo(connections, size, &["--rate", &rate.to_string()])
             }
+            Load::OpenRoom { members, size, rate } => flags(&[
+                "broadcast",
+                "--connections",
+                &members.to_string(),
+                "--size",
+                &size.to_string(),
+                "--rate",
+                &rate.to_string(),
+            ]),
             Load::Room { members, size, outstanding } => flags(&[
                 "broadcast",
                 "--connections",

@@ -1,6 +1,7 @@
 //! Broadcast: what each room's sender says must come to all members of the room, in order, byte for byte.
 //!
-//! Closed loop: so many messages of a room are outstanding, and the next is sent when the oldest has come to everybody.
+//! Closed loop: so many messages of a room are outstanding, and the next is sent when the oldest has come to everybody. Open
+//! loop: a message is sent when it is due, and latency counts from then.
 
 use crate::clients::Clients;
 use crate::clock::{Spans, nanos, until};
@@ -13,6 +14,7 @@ use crate::report::rounded;
 use crate::rooms::Rooms;
 use serde::Serialize;
 use std::fmt;
+use std::time::Duration;
 
 /// What only this mode tells.
 #[derive(Serialize)]
@@ -33,6 +35,7 @@ pub(crate) fn run(
     clients: &mut Clients,
     messages: &Messages,
     rooms: &mut Rooms,
+    rate: Option<f64>,
     spans: Spans,
     meter: &mut Meter,
 ) -> Result<u64, Error> {
@@ -42,21 +45,20 @@ pub(crate) fn run(
         connection.begin(rooms.room_of(index), messages);
     }
     let begun = clock.now();
-    for room in 0..rooms.all.len() {
-        publish(&mut clients.connections, messages, rooms, room, clock.now())?;
-    }
+    let mut pace = rate.map(|rate| Pace::new(begun, rate, rooms.all.len()));
+    publish_in_all(&mut clients.connections, messages, rooms, pace.as_mut(), begun)?;
     clients.show("warm-up", begun + nanos(spans.warmup_s));
-    go(clients, messages, rooms, meter, begun + nanos(spans.warmup_s), true)?;
+    go(clients, messages, rooms, pace.as_mut(), meter, begun + nanos(spans.warmup_s), true)?;
     let begun = meter.begin(|| clock.now())?;
     let sent_before: u64 = rooms.all.iter().map(|room| room.sent).sum();
     clients.show("counting", begun + nanos(spans.duration_s));
-    go(clients, messages, rooms, meter, begun + nanos(spans.duration_s), true)?;
+    go(clients, messages, rooms, pace.as_mut(), meter, begun + nanos(spans.duration_s), true)?;
     meter.end(|| clock.now())?;
     let sent: u64 = rooms.all.iter().map(|room| room.sent).sum();
     let counted = meter.messages;
     let given_up = clock.now() + nanos(spans.patience_s);
     clients.show("waiting", given_up);
-    go(clients, messages, rooms, meter, given_up, false)?;
+    go(clients, messages, rooms, None, meter, given_up, false)?;
     meter.messages = counted;
     complain(clients, rooms, spans.patience_s)?;
     Ok(sent - sent_before)
@@ -67,6 +69,7 @@ fn go(
     clients: &mut Clients,
     messages: &Messages,
     rooms: &mut Rooms,
+    mut pace: Option<&mut Pace>,
     meter: &mut Meter,
     end: u64,
     goes_on: bool,
@@ -77,7 +80,19 @@ fn go(
         if now >= end || (!goes_on && rooms.all.iter().all(|room| room.heard == room.sent)) {
             return Ok(());
         }
-        clients.turn(until(now, end, WAIT_NANOS_MAX), |connections, index, buffer| {
+        let mut timeout = until(now, end, WAIT_NANOS_MAX);
+        if goes_on && let Some(pace) = pace.as_deref_mut() {
+            publish_in_all(&mut clients.connections, messages, rooms, Some(pace), now)?;
+            // epoll's timeouts are whole milliseconds, and waking takes its time: near to the next message we spin.
+            let next = pace.next();
+            let spins = next.saturating_sub(now) < SPIN_NANOS;
+            timeout = if spins {
+                Duration::ZERO
+            } else {
+                until(now + SPIN_NANOS / 2, next.min(end), WAIT_NANOS_MAX)
+            };
+        }
+        clients.turn(timeout, |connections, index, buffer| {
             let connection = &mut connections[index];
             let before = connection.replies.count;
             let blame = |fault| Error::Server { connection: index, fault };
@@ -96,16 +111,67 @@ fn go(
             meter.messages += received.messages as u64;
             let record = |sent_at| {
                 if goes_on {
-                    meter.record(now - sent_at, 1)
+                    meter.record(now.saturating_sub(sent_at).max(1), 1)
                 }
             };
             rooms.all[room].deliver(delivered, record).map_err(blame)?;
-            if goes_on {
-                publish(connections, messages, rooms, room, now)?;
+            match pace.as_deref_mut() {
+                Some(pace) if pace.next() <= now => {
+                    publish_in_all(connections, messages, rooms, Some(pace), now)?;
+                }
+                None if goes_on => publish(connections, messages, rooms, room, now)?,
+                _ => {}
             }
             Ok(received.more)
         })?;
     }
+}
+
+/// When messages are due.
+struct Pace {
+    begun: u64,
+    interval_nanos: f64,
+    /// How many were sent, in each room.
+    sent: Vec<u64>,
+}
+
+impl Pace {
+    fn new(begun: u64, rate: f64, rooms: usize) -> Self {
+        Self { begun, interval_nanos: 1e9 / rate, sent: vec![0; rooms] }
+    }
+
+    fn due(&self, room: usize) -> u64 {
+        self.begun + (self.sent[room] as f64 * self.interval_nanos) as u64
+    }
+
+    /// When the next message is due, of any room.
+    fn next(&self) -> u64 {
+        (0..self.sent.len()).map(|room| self.due(room)).min().unwrap_or(u64::MAX)
+    }
+}
+
+/// Sends what may be sent, or what is due.
+fn publish_in_all(
+    connections: &mut [Connection],
+    messages: &Messages,
+    rooms: &mut Rooms,
+    pace: Option<&mut Pace>,
+    now: u64,
+) -> Result<(), Error> {
+    let Some(pace) = pace else {
+        return (0..rooms.all.len()).try_for_each(|room| publish(connections, messages, rooms, room, now));
+    };
+    for index in 0..rooms.all.len() {
+        let room = &mut rooms.all[index];
+        while pace.due(index) <= now && room.may_send() > 0 {
+            room.send(pace.due(index), 1);
+            pace.sent[index] += 1;
+            let sender = &mut connections[room.sender];
+            sender.publish(messages, 1);
+            sender.flush(messages).map_err(|fault| Error::Server { connection: room.sender, fault })?;
+        }
+    }
+    Ok(())
 }
 
 /// Sends what may be sent in a room.
@@ -163,3 +229,5 @@ impl fmt::Display for Broadcast {
 }
 
 const WAIT_NANOS_MAX: u64 = 50_000_000;
+/// So near to the next message that is due it is not slept.
+const SPIN_NANOS: u64 = 2_000_000;

@@ -73,6 +73,9 @@ pub(crate) struct Broadcast {
     /// Messages of a room that have not come to all members: the next is sent when the oldest has
     #[arg(short, long, default_value_t = 1)]
     pub(crate) outstanding: usize,
+    /// Messages a second of each room, sent when they are due, whatever has come (open loop); latency counts from then
+    #[arg(long, conflicts_with = "outstanding")]
+    pub(crate) rate: Option<f64>,
     /// Where members connect; {room} is the room's number, from 0
     #[arg(long, default_value = "/room/{room}")]
     pub(crate) room_path: String,
@@ -153,6 +156,10 @@ impl Broadcast {
             "--connections must be at least --rooms: each room has a member",
         )?;
         refuse(!(1..=IN_FLIGHT_MAX).contains(&self.outstanding), "--outstanding must be from 1 to 16777216")?;
+        refuse(
+            self.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1e6)),
+            "--rate must be positive, up to 1000000",
+        )?;
         let nowhere = |path: &String| self.rooms > 1 && !path.contains(ROOM);
         refuse(nowhere(&self.room_path), "--room-path must contain {room} if there are several")?;
         refuse(
