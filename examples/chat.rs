@@ -1,7 +1,7 @@
 //! The chat: a page at `/`, WebSockets at `/ws`, rooms that span all shards. `make chat` runs it.
 //!
 //! Who says JSON (the page, by `chat/corewire.js`) has names, rooms, history and recovery: requests are `nick`, `join`,
-//! `leave`, `publish` and `who`, and what comes back is told by `corewire_actors::rooms`. Who says plain text (wscat) is in
+//! `leave`, `publish`, `who` and `ping`, and what comes back is told by `corewire_actors::rooms`. Who says plain text (wscat) is in
 //! the lobby, hears what is said there as it was said, and has the commands `/nick`, `/join` and `/who`.
 
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -53,6 +53,7 @@ static TALK: LazyLock<Typed<Talk>> = LazyLock::new(|| {
         .on("leave", Talk::leave)
         .on("who", Talk::who)
         .on_data("publish", Talk::publish)
+        .on("ping", |_: &mut Talk, (): (), cx: &mut Context<Talk>| cx.client().send_typed("pong", &()))
 });
 
 impl Session for Talk {
