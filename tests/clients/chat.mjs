@@ -288,6 +288,7 @@ try {
   await ann.untilSaid("[[]]");
   await ann.untilSaid("(2 bytes that are no text)");
   cat.close();
+  while (heard.length < 4) await new Promise((resolve) => desk.on("message", resolve));
   heard.length = 0;
   await door.lock();
   await ann.until(`!document.querySelector("#banner").hidden`, "she sees that the connection is lost");
