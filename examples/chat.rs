@@ -1,7 +1,7 @@
 //! The chat: a page at `/`, WebSockets at `/ws`, rooms that span all shards. `make chat` runs it.
 //!
 //! Who says JSON (the page, by `chat/corewire.js`) has names, rooms, history and recovery: requests are `nick`, `join`,
-//! `leave`, `publish` and `who`, and what comes back is told by `corewire_actors::rooms`. Who says plain text (wscat) is in
+//! `leave`, `publish`, `who` and `ping`, and what comes back is told by `corewire_actors::rooms`. Who says plain text (wscat) is in
 //! the lobby, hears what is said there as it was said, and has the commands `/nick`, `/join` and `/who`.
 
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -10,6 +10,7 @@ use corewire::prelude::*;
 use corewire::topology::{Machine, Policy, plan};
 use corewire_actors::cli::ServerFlags;
 use corewire_actors::rooms::{Body, InRooms, Join, Note, Room, RoomError, RoomRules, Rooms, RoomsConfig};
+use corewire_actors::sessions::{InSessions, Sessions, SessionsConfig, SignInError};
 use corewire_actors::typed::{Data, Failure, SendTyped, Typed};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -52,6 +53,7 @@ static TALK: LazyLock<Typed<Talk>> = LazyLock::new(|| {
         .on("leave", Talk::leave)
         .on("who", Talk::who)
         .on_data("publish", Talk::publish)
+        .on("ping", |_: &mut Talk, (): (), cx: &mut Context<Talk>| cx.client().send_typed("pong", &()))
 });
 
 impl Session for Talk {
@@ -95,12 +97,16 @@ impl Talk {
             None => join,
         };
         cx.join_room(&room, join)?;
+        let _ = cx.note_subscription(room.name(), true); // for those who look, and no reason to refuse
         self.rooms.push(room);
         Ok(())
     }
 
     fn leave_all(&mut self, cx: &mut Context<Self>) -> Result<(), RoomError> {
-        self.rooms.drain(..).try_for_each(|room| cx.leave_room(room))
+        self.rooms.drain(..).try_for_each(|room| {
+            let _ = cx.note_subscription(room.name(), false);
+            cx.leave_room(room)
+        })
     }
 
     fn is_in(&self, room: &str) -> Result<&Room, RoomError> {
@@ -116,7 +122,15 @@ impl Talk {
         if self.name.as_deref() == Some(name) {
             return Ok(());
         }
-        self.name = Some(name.into());
+        if self.name.replace(name.into()).is_some() {
+            let _ = cx.sign_out();
+        }
+        let device = if self.json { "page" } else { "text" };
+        let signed_in = cx.sign_in(name, device, |_: &mut Self, session, cx| match session {
+            Ok(_) | Err(SignInError::SignedOut) => {} // it has another name by now
+            Err(error) => cx.client().close(error.into()),
+        });
+        signed_in.map_err(Close::from)?;
         for room in std::mem::take(&mut self.rooms) {
             cx.leave_room(&room)?;
             let join = if self.json { Join::json().history(HISTORY_MAX) } else { Join::plain() };
@@ -193,6 +207,7 @@ impl Talk {
     fn leave(&mut self, OfRoom { room }: OfRoom, cx: &mut Context<Self>) -> Result<(), Failure> {
         let room = self.is_in(&room)?.clone();
         self.rooms.retain(|known| *known != room);
+        let _ = cx.note_subscription(room.name(), false);
         Ok(cx.leave_room(room)?)
     }
 
@@ -210,6 +225,7 @@ impl Talk {
             Some(id) => note = note.id(id),
             None => {}
         }
+        cx.note_activity();
         Ok(cx.publish(self.is_in(&room)?, note)?)
     }
 }
@@ -310,8 +326,11 @@ fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     }
     let rules = RoomRules { history_age: Duration::from_secs(24 * 3600), ..RoomRules::default() };
     let rooms = RoomsConfig::default().rules(move |_| rules.clone());
+    let mut sessions = SessionsConfig::default();
+    sessions.partitions = flags.shards;
     let server = Server::bind(flags.addr)
         .config(config)
+        .service(Sessions::with(sessions))
         .service(Rooms::service(rooms))
         .service(|_| Clients(0))
         .page("/", "text/html; charset=utf-8", include_bytes!("chat/index.html").as_slice())

@@ -14,6 +14,8 @@ export interface Options {
   connectTimeout?: number;
   /** For an answer. Default 10000. */
   timeout?: number;
+  /** Milliseconds of silence after which the server is asked whether it is there; 0: never. Default 25000. */
+  pingEvery?: number;
   /** Requests that may wait for their answers. Default 1000. */
   pendingMax?: number;
   /** Milliseconds after which a connection counts as one, and back-off begins anew. Default 5000. */
@@ -52,6 +54,8 @@ export interface Message<T = unknown> {
   /** Milliseconds since 1970. */
   at: number;
   data: T;
+  /** Instead of data, where it was said in bytes. */
+  base64?: string;
   /** It is one of this client's. */
   own: boolean;
 }

@@ -28,6 +28,7 @@ const DEFAULTS = {
   backoffMax: 15_000,
   connectTimeout: 10_000,
   timeout: 10_000, // for an answer
+  pingEvery: 25_000, // ms of silence after which the server is asked whether it is there; 0: never
   pendingMax: 1000, // requests that wait for theirs
   steadyAfter: 5000, // ms after which a connection counts as one, and back-off begins anew
   random: Math.random,
@@ -43,6 +44,7 @@ export class Corewire {
   #opened = false;
   #attempt = 0;
   #timer = null; // to the next attempt, or to the end of this one
+  #beat = null; // to the next look whether anything was heard
   #heard = 0; // frames on this connection
   #since = 0; // when it opened
   #rooms = new Map(); // name -> what we know of it
@@ -110,6 +112,7 @@ export class Corewire {
    */
   join(room, { history } = {}) {
     let known = this.#rooms.get(room);
+    if (known?.joined) return Promise.resolve(known.answer);
     if (!known) {
       known = { name: room, joined: false, members: 0, epoch: null, seq: null, base: 0, told: false, history };
       this.#rooms.set(room, known);
@@ -117,7 +120,8 @@ export class Corewire {
     const isAnswer = (type, data) => type === "joined" && data.room === room;
     const joined = this.#ask({ type: "join", isAnswer, room: null, data: () => this.#joining(known), keeps: true });
     joined.catch((error) => {
-      if (!error.remote) return; // it is tried again with the next connection
+      // Without an answer it is tried again with the next connection.
+      if (!error.remote || error.code === "already_in") return;
       this.#rooms.delete(room);
       this.#emit("error", { of: "join", room, code: error.code, message: error.message });
     });
@@ -205,6 +209,21 @@ export class Corewire {
       if (request.room === null) this.#put(request);
     }
     for (const known of this.#rooms.values()) if (!asked.has(known.name)) this.send("join", this.#joining(known));
+    this.#listen();
+  }
+
+  /** A connection may be dead without a word. Who hears nothing for a while asks, and who hears nothing then either goes. */
+  #listen(asked = false) {
+    const { pingEvery, timeout } = this.#options;
+    if (!pingEvery) return;
+    const heard = this.#heard;
+    this.#beat = setTimeout(() => {
+      if (this.#heard !== heard) return this.#listen();
+      if (asked) return this.#drop(1006, "silence");
+      this.send("ping");
+      this.#listen(true);
+    }, asked ? timeout : pingEvery);
+    this.#beat.unref?.(); // a program that has nothing else to do may end
   }
 
   /** The connection does not do its work: it is left to itself. */
@@ -216,6 +235,7 @@ export class Corewire {
 
   #lost(code, reason) {
     clearTimeout(this.#timer);
+    clearTimeout(this.#beat);
     const { backoffMin, backoffMax, random, staysAway, steadyAfter } = this.#options;
     if (this.#opened && Date.now() - this.#since >= steadyAfter) this.#attempt = 0;
     this.#socket = null;
@@ -239,10 +259,14 @@ export class Corewire {
   #stop(code, reason) {
     if (this.#state === "closed") return;
     clearTimeout(this.#timer);
+    clearTimeout(this.#beat);
     globalThis.removeEventListener?.("online", this.#onLine);
     this.#opened = false;
     this.#become("closed", { code, reason });
-    for (const request of this.#pending.values()) this.#fail(request, "closed", "the client is closed");
+    for (const request of this.#pending.values()) {
+      const isLost = request.room !== null && request.sent; // said, and nobody will tell whether it was heard
+      this.#fail(request, isLost ? "unknown" : "closed", "the client is closed");
+    }
   }
 
   // ---- requests ----
@@ -301,7 +325,8 @@ export class Corewire {
     this.#heard += 1;
     let type, data;
     try {
-      ({ type, data = {} } = JSON.parse(text));
+      ({ type, data } = JSON.parse(text));
+      data ??= {};
     } catch {
       type = undefined;
     }
@@ -320,14 +345,15 @@ export class Corewire {
     this.#emit(type, data);
   }
 
-  #joined({ room, epoch, seq, recovered, members }) {
+  #joined(answer) {
+    const { room, epoch, seq, recovered, members } = answer;
     const known = this.#rooms.get(room);
     if (!known) return; // it was left meanwhile
     const isSame = known.epoch === epoch;
     const isLost = known.asked && recovered === false;
     if (isLost) this.#emit("gap", { room, from: isSame ? (known.seq ?? known.base) + 1 : null, to: null });
     if (!isSame) known.seq = isLost || known.history ? null : seq;
-    Object.assign(known, { epoch, members, joined: true, base: seq, told: isLost });
+    Object.assign(known, { epoch, members, joined: true, base: seq, told: isLost, answer });
     for (const request of this.#pending.values()) if (request.room === room) this.#put(request);
   }
 
@@ -349,6 +375,7 @@ export class Corewire {
   }
 
   #error(error) {
+    if (error.of === "ping") return; // an answer, though of a server that does not know the question
     let request = this.#pending.get(error.id);
     for (const other of this.#pending.values()) {
       // Rooms do not know ids of anything but messages.

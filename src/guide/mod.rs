@@ -10,6 +10,7 @@
 //! 6. [Other threads](chapter_6_other_threads): `main`, tokio, and the way back
 //! 7. [Testing](chapter_7_testing): a thousand worlds in a few lines
 //! 8. [What it costs](chapter_8_cost)
+//! 9. [Rooms](chapter_9_rooms): many clients, one order, on all shards
 //!
 //! Every snippet is compiled with the documentation's tests.
 //!
@@ -38,3 +39,6 @@ pub mod chapter_7_testing {}
 
 #[doc = include_str!("8_cost.md")]
 pub mod chapter_8_cost {}
+
+#[doc = include_str!("9_rooms.md")]
+pub mod chapter_9_rooms {}

@@ -128,7 +128,7 @@ impl Server {
 
     /// WebSockets at `path` get the session that `make` makes, on the shard where the connection lives; or a refusal,
     /// with a status. A panic in it is answered 500. A path that ends in `/*` takes all paths below it
-    /// ([`Upgrade::path`]); of several that fit, the first that was added is taken.
+    /// ([`path`](crate::wire::http::Request::path)); of several that fit, the first that was added is taken.
     pub fn at<F, S>(self, path: &str, make: F) -> Self
     where
         F: Fn(&Upgrade<'_>) -> Result<S, Refusal> + Send + Sync + 'static,

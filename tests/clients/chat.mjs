@@ -281,6 +281,15 @@ try {
   const heard = [];
   desk.on("message", ({ data }) => heard.push(data));
   await desk.join("lobby");
+  const cat = new WebSocket(`ws://127.0.0.1:${port}/ws`);
+  await new Promise((resolve) => cat.once("open", resolve));
+  cat.send(Buffer.from([0, 255]));
+  for (const odd of [null, { text: 5 }, [[]]]) await desk.publish("lobby", odd);
+  await ann.untilSaid("[[]]");
+  await ann.untilSaid("(2 bytes that are no text)");
+  cat.close();
+  while (heard.length < 4) await new Promise((resolve) => desk.on("message", resolve));
+  heard.length = 0;
   await door.lock();
   await ann.until(`!document.querySelector("#banner").hidden`, "she sees that the connection is lost");
   await ann.say("Does this arrive?");

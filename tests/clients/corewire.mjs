@@ -262,6 +262,29 @@ test("between attempts it waits longer and longer, up to a limit, and half of it
   await revived.stop();
 });
 
+check("a connection that says nothing is asked, and left when it does not answer", async ({ server, client }) => {
+  await server.next("ping");
+  server.say("error", { of: "ping", code: "unknown_type", message: "what?" }); // an answer too
+  await server.next("ping");
+  server.say("pong", null);
+  await server.next("ping");
+  await until(client, "state", ({ state }) => state === "open");
+  assert.equal(server.connections, 2);
+}, { pingEvery: 30, timeout: 60 });
+
+check("a room that one is in is not joined twice", async ({ server, client }) => {
+  client.join("lobby");
+  const { id } = await server.next("join");
+  const again = client.join("lobby");
+  assert.notEqual((await server.next("join")).id, id);
+  server.joined("lobby", 3);
+  server.say("error", { of: "join", room: "lobby", code: "already_in", message: "already in" });
+  assert.equal((await again).seq, 3);
+  assert.deepEqual(await client.join("lobby"), await again);
+  assert.equal(client.rooms.get("lobby").joined, true);
+  assert.deepEqual(server.unheard, []);
+});
+
 check("closing says goodbye, ends what waits, and is the end", async ({ server, client }) => {
   client.join("lobby");
   await server.next("join");

@@ -202,6 +202,25 @@ fn mistakes_are_told_to_who_makes_them_with_the_request_s_id() {
 }
 
 #[test]
+fn names_may_change_as_quickly_as_one_likes() {
+    let server = Process::example("chat", &["--shards", "3"]);
+    let mut ann = ann(&server, "ann");
+    join(&mut ann, json!({"room": "lobby"}));
+    for n in 0..50 {
+        say(&mut ann, "nick", json!({"name": format!("ann{n}")}));
+    }
+    say(&mut ann, "publish", json!({"room": "lobby", "data": "still here"}));
+    loop {
+        let message = next(&mut ann, "message");
+        if message["data"] == "still here" {
+            break assert_eq!(message["from"], "ann49");
+        }
+    }
+    say(&mut ann, "who", json!({"room": "lobby"}));
+    assert_eq!(next(&mut ann, "members")["names"], json!(["ann49"]));
+}
+
+#[test]
 fn who_says_json_in_the_lobby_leaves_plain_text_behind() {
     let server = Process::example("chat", &[]);
     let mut late = plain(&server);

@@ -2,6 +2,7 @@
 //!
 //! Does not know: the wire.
 
+use super::place::path_to;
 use crate::rooms::RoomError;
 use corewire::actor::{AskError, Refused, SendError};
 use corewire::connection::Close;
@@ -50,8 +51,11 @@ impl Failure {
         }
     }
 
-    pub(super) fn bad_data(error: &serde_json::Error) -> Self {
-        Self::new("bad_data", error.to_string())
+    /// These data are not what they should be.
+    pub(super) fn bad_data(data: &str, error: &serde_json::Error) -> Self {
+        let path = path_to(data, error.line(), error.column());
+        let separator = if path.is_empty() { "" } else { ": " };
+        Self::new("bad_data", format!("{path}{separator}{error}"))
     }
 
     /// Code and message, or the close.

@@ -1,9 +1,9 @@
 //! Typed messages: `{"type": "shout", "data": {..}}` finds the handler of that name, with `data` as a type of yours.
 //!
-//! - [`Typed`]: the table of handlers; [`Typed::handle`] gives it a client's message
+//! - [`Typed`]: the table of handlers; [`Typed::handle`] gives it a client's message, [`Data`] is what that says
 //! - [`SendTyped`]: what is said to the client, in the same form
 //! - [`Failure`]: what a client is told when it did not go well
-//! - `envelope`: what it looks like on the wire
+//! - `envelope`: what it looks like on the wire; `place`: where in it something is wrong
 //!
 //! What cannot be handled is answered to that client alone, and its connection goes on:
 //! `{"type": "error", "data": {"of": "shout", "id": 7, "code": "bad_data", "message": "missing field `text` .."}}`.
@@ -59,17 +59,19 @@
 
 mod envelope;
 mod failure;
+mod handler;
+mod place;
 mod send;
 
 pub use failure::Failure;
+pub use handler::Data;
 pub use send::{SendTyped, Unsent};
 
 use corewire::prelude::*;
 use envelope::{Envelope, Problem, id_of};
-use serde::Deserialize;
+use handler::{Handles, Of, OfData};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::marker::PhantomData;
 
 /// Handlers by the types of their messages, for sessions of one kind. Made once, in a static say, and shared by all.
 ///
@@ -83,48 +85,6 @@ pub struct Typed<S> {
 struct Entry<S> {
     name: &'static str,
     handler: Box<dyn Handles<S>>,
-}
-
-/// What a handler is behind its types.
-trait Handles<S>: Send + Sync {
-    fn handle(&self, session: &mut S, data: Data<'_>, cx: &mut Context<'_, S>) -> Result<(), Refused>;
-}
-
-/// Why a message was not handled.
-enum Refused {
-    /// Its data are not what the handler takes.
-    Data(serde_json::Error),
-    Failed(Failure),
-}
-
-struct Of<F, T, E> {
-    handler: F,
-    types: PhantomData<fn(T) -> E>,
-}
-
-struct OfData<F, E> {
-    handler: F,
-    error: PhantomData<fn() -> E>,
-}
-
-/// The data of one message, not read yet: the bytes as they came. For handlers whose types borrow from them, or that
-/// pass them on as they are; see [`Typed::on_data`].
-#[derive(Debug, Clone, Copy)]
-pub struct Data<'a>(&'a str);
-
-impl<'a> Data<'a> {
-    /// The JSON.
-    pub fn as_str(self) -> &'a str {
-        self.0
-    }
-
-    /// The JSON as a `T`, which may borrow from it.
-    ///
-    /// # Errors
-    /// It is no `T`: the client is told `bad_data`, and why.
-    pub fn read<T: Deserialize<'a>>(self) -> Result<T, Failure> {
-        serde_json::from_str(self.0).map_err(|error| Failure::bad_data(&error))
-    }
 }
 
 impl<S: Session> Typed<S> {
@@ -145,7 +105,7 @@ impl<S: Session> Typed<S> {
         T: DeserializeOwned + 'static,
         E: Into<Failure> + 'static,
     {
-        self.add(name, Box::new(Of { handler, types: PhantomData }))
+        self.add(name, Box::new(Of::new(handler)))
     }
 
     /// As [`Self::on`], for a handler that reads the data itself, and so needs to copy nothing.
@@ -181,7 +141,7 @@ impl<S: Session> Typed<S> {
         F: Fn(&mut S, Data<'_>, &mut Context<'_, S>) -> Result<(), E> + Send + Sync + 'static,
         E: Into<Failure> + 'static,
     {
-        self.add(name, Box::new(OfData { handler, error: PhantomData }))
+        self.add(name, Box::new(OfData::new(handler)))
     }
 
     /// A binary message closes its connection with 1003. Otherwise it is answered as other mistakes are.
@@ -226,10 +186,9 @@ impl<S: Session> Typed<S> {
             }
         };
         let failure = match self.find(&envelope.kind) {
-            Ok(at) => match self.entries[at].handler.handle(session, Data(envelope.data), cx) {
+            Ok(at) => match self.entries[at].handler.handle(session, Data::new(envelope.data), cx) {
                 Ok(()) => return Ok(()),
-                Err(Refused::Data(error)) => Failure::bad_data(&error),
-                Err(Refused::Failed(failure)) => failure,
+                Err(failure) => failure,
             },
             Err(_) => self.unknown_type(),
         };
@@ -249,28 +208,6 @@ fn tell<S: Session>(envelope: &Envelope<'_>, failure: Failure, cx: &mut Context<
     let problem =
         Problem { of: Some(envelope.short_kind()), id: id_of(envelope.data), code: &code, message: &message };
     Ok(cx.client().send_typed("error", &problem)?)
-}
-
-impl<S, F, T, E> Handles<S> for Of<F, T, E>
-where
-    F: Fn(&mut S, T, &mut Context<'_, S>) -> Result<(), E> + Send + Sync,
-    T: DeserializeOwned,
-    E: Into<Failure>,
-{
-    fn handle(&self, session: &mut S, data: Data<'_>, cx: &mut Context<'_, S>) -> Result<(), Refused> {
-        let data = serde_json::from_str(data.0).map_err(Refused::Data)?;
-        (self.handler)(session, data, cx).map_err(|error| Refused::Failed(error.into()))
-    }
-}
-
-impl<S, F, E> Handles<S> for OfData<F, E>
-where
-    F: Fn(&mut S, Data<'_>, &mut Context<'_, S>) -> Result<(), E> + Send + Sync,
-    E: Into<Failure>,
-{
-    fn handle(&self, session: &mut S, data: Data<'_>, cx: &mut Context<'_, S>) -> Result<(), Refused> {
-        (self.handler)(session, data, cx).map_err(|error| Refused::Failed(error.into()))
-    }
 }
 
 impl<S: Session> Default for Typed<S> {
