@@ -61,7 +61,7 @@ fn ten_thousand_members_come_and_go_for_a_while_and_memory_stays_flat() {
     }
     let stays = MEMBERS / 2; // the first half
     let mut heard = vec![0_u64; stays];
-    let (mut said, mut came, mut memories) = (0_u64, 0_usize, Vec::new());
+    let (mut said, mut came, mut beaten, mut memories) = (0_u64, 0_usize, 0_u64, Vec::new());
     let payload = [b'x'; 62];
     let begun = Instant::now();
     while begun.elapsed() < SOAK {
@@ -77,7 +77,13 @@ fn ten_thousand_members_come_and_go_for_a_while_and_memory_stays_flat() {
             members[at] = comer; // who was there hangs up
             came += 1;
         }
+        // Members that say nothing would be pinged after 25 s; a pong that nobody has asked for says that they live.
+        let beats = elapsed.as_secs() >= 15 * (beaten + 1);
+        beaten += u64::from(beats);
         for (at, client) in members.iter_mut().enumerate() {
+            if beats {
+                client.raw(&super::harness::frame(corewire::wire::frame::Opcode::Pong, &[]));
+            }
             let bytes = drain(client, &mut buffer);
             if let Some(heard) = heard.get_mut(at) {
                 *heard += bytes;
