@@ -1,11 +1,16 @@
-//! In steady state, a message through the real server allocates nothing on its shard, nor does one between actors.
+//! In steady state, a message through the real server allocates nothing on its shard, nor does one between actors, nor
+//! what is delivered to many.
 //!
 //! A binary of its own, since it replaces the allocator. Only the shard's thread is counted: it marks itself when it
 //! makes its first session.
 #![expect(unsafe_code, reason = "an allocator that counts is one")]
 
+use corewire::actor::ActorId;
+use corewire::buf::Buf;
+use corewire::connection::{FRAME_HEADER_BYTES_MAX, Terms};
 use corewire::prelude::*;
 use corewire::shard::ShardId;
+use corewire::wire::Kind;
 use corewire::wire::frame::{self, Opcode};
 use corewire::wire::handshake::{self, Key};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -69,12 +74,16 @@ impl Session for Echo {
 fn an_echo_allocates_nothing_in_steady_state() {
     let mut config = Config::default();
     (config.workers, config.pin) = (1, false);
-    let server = Server::bind("127.0.0.1:0").config(config).at("/", |_: &Upgrade| {
-        COUNTED.set(true);
-        Ok(Echo)
-    });
+    let server = Server::bind("127.0.0.1:0")
+        .config(config)
+        .at("/", |_: &Upgrade| {
+            COUNTED.set(true);
+            Ok(Echo)
+        })
+        .service(|_| Room::default())
+        .at("/room", |_: &Upgrade| Ok(Member));
     let running = server.start().expect("the server starts");
-    let mut client = open(running.address());
+    let mut client = open(running.address(), "/");
 
     let mut failures = Vec::new();
     for (bytes, in_flight) in [(20, 1), (20, 16), (16 << 10, 1), (16 << 10, 16)] {
@@ -96,8 +105,79 @@ fn an_echo_allocates_nothing_in_steady_state() {
     assert!(ALLOCATIONS.load(Ordering::Relaxed) > 0, "the warm-up allocates, and is counted");
     assert!(failures.is_empty(), "{failures:#?}");
     check_actors(running.handle().outside());
+    check_room(running.address());
     running.handle().stop_now();
     running.join().expect("all memory is home");
+}
+
+/// Who is told what one of them says.
+#[derive(Default)]
+struct Room(Vec<ActorId>);
+struct Enter(ActorId);
+struct Say(Buf);
+
+impl Actor for Room {}
+
+impl Handler<Enter> for Room {
+    type Reply = ();
+    fn handle(&mut self, Enter(member): Enter, _: &mut Context<Self>) {
+        self.0.push(member);
+    }
+}
+
+impl Handler<Say> for Room {
+    type Reply = ();
+    fn handle(&mut self, Say(payload): Say, cx: &mut Context<Self>) {
+        let mut frames = cx.frame_writer(payload.len() + FRAME_HEADER_BYTES_MAX).expect("there is memory");
+        frames.push(Kind::Binary, &[&payload]).expect("it was made with this much room");
+        let frames = cx.freeze(frames, 1).next().expect("one was asked for").open();
+        for &member in &self.0 {
+            cx.deliver(member, &frames, &Terms::default());
+        }
+    }
+}
+
+struct Member;
+impl Session for Member {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        let (room, me) = (cx.service::<Room>().expect("it is there"), cx.address().id());
+        Ok(cx.send(room, Enter(me))?)
+    }
+
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        let room = cx.service::<Room>().expect("it is there");
+        Ok(cx.send(room, Say(message.into_bytes()))?)
+    }
+}
+
+/// What is said in a room allocates as much for all members as for one: its list of frames, the same list for all shards,
+/// and the first view on this one.
+fn check_room(address: std::net::SocketAddr) {
+    let mut members = Vec::new();
+    let mut failures = Vec::new();
+    for (count, times) in [(1, 2000), (50, 500), (1500, 50)] {
+        members.resize_with(count, || open(address, "/room"));
+        for bytes in [20, 16 << 10] {
+            let request = frame_of(Opcode::Binary, &vec![b'a'; bytes]);
+            let mut answer = vec![0; frame::header_bytes(bytes as u64, false) + bytes];
+            let mut rounds = |rounds| {
+                for _ in 0..rounds {
+                    members[0].write_all(&request).expect("the server takes it");
+                    for member in &mut members {
+                        member.read_exact(&mut answer).expect("and tells everybody");
+                    }
+                }
+            };
+            rounds(times);
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            rounds(times);
+            let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+            if allocations > 3 * times as u64 {
+                failures.push(format!("{count} members, {bytes} B: {allocations} in {times} rounds"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 /// Two actors throw 64 bytes to and fro.
@@ -172,13 +252,13 @@ fn frame_of(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn open(address: std::net::SocketAddr) -> TcpStream {
+fn open(address: std::net::SocketAddr, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("the server accepts");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("above zero");
     stream.set_nodelay(true).expect("it is TCP");
     let mut request = Vec::new();
     let key = Key::from_nonce([0; 16]);
-    handshake::request("localhost", "/", &key, &[], &[], &mut request).expect("it is legal");
+    handshake::request("localhost", path, &key, &[], &[], &mut request).expect("it is legal");
     stream.write_all(&request).expect("the server takes it");
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {

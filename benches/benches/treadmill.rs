@@ -2,10 +2,14 @@
 //!
 //! Guess: an echo of 20 bytes with 16 in flight is about 40 ns of ours; two shards share nothing while they echo, so they
 //! do 1.95 times what one does. A delivery in a room is a message between actors and a small frame, about 60 ns, and the
-//! same on each shard, since a room's message crosses once a shard.
+//! same on each shard, since a room's message crosses once a shard. With frames that are written once and delivered without
+//! a message for each it is less by what that message costs, about 40 ns.
 
+use corewire::actor::ActorId;
+use corewire::connection::{FRAME_HEADER_BYTES_MAX, Terms};
 use corewire::prelude::*;
 use corewire::sim::Treadmill;
+use corewire::wire::Kind;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Duration;
 
@@ -110,9 +114,77 @@ fn fan_out(c: &mut Criterion) {
 
 const PAYLOAD_BYTES: usize = 20;
 
+/// Who sits on a shard, and is delivered to by one of them on each.
+#[derive(Default)]
+struct Room(Vec<ActorId>);
+struct Sit(ActorId);
+
+impl Actor for Room {
+    const MAILBOX_SLOTS: Option<u32> = Some(4096);
+}
+impl Handler<Sit> for Room {
+    type Reply = ();
+    fn handle(&mut self, Sit(guest): Sit, _: &mut Context<Self>) {
+        self.0.push(guest);
+    }
+}
+impl Handler<Tell> for Room {
+    type Reply = ();
+    fn handle(&mut self, Tell(payload): Tell, cx: &mut Context<Self>) {
+        let mut frames = cx.frame_writer(payload.len() + FRAME_HEADER_BYTES_MAX).expect("there is memory");
+        frames.push(Kind::Binary, &[&payload]).expect("it was made with this much room");
+        let frames = cx.freeze(frames, 1).next().expect("one was asked for").open();
+        for &guest in &self.0 {
+            cx.deliver(guest, &frames, &Terms::default());
+        }
+    }
+}
+
+struct Guest;
+#[derive(Clone, Copy)]
+struct Tell([u8; ROOM_BYTES]);
+
+impl Session for Guest {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        let (room, me) = (cx.service::<Room>().expect("there is one on each shard"), cx.address().id());
+        assert!(cx.send(room, Sit(me)).is_ok(), "a room has room for all");
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        let tell = Tell(message.as_bytes().try_into().expect("all messages are as long"));
+        cx.send_to_many(cx.services::<Room>(), tell);
+        Ok(())
+    }
+}
+
+/// The same with frames that are written once a shard, and no message for each member.
+fn delivery(c: &mut Criterion) {
+    let mut group = c.benchmark_group("delivery_without_kernel");
+    group.throughput(Throughput::Elements(1));
+    for cpus in [&[0][..], &[0, 1]] {
+        group.bench_function(BenchmarkId::from_parameter(format!("{} shards", cpus.len())), |b| {
+            b.iter_custom(|deliveries| {
+                let treadmill = Treadmill::new("/", |_: &Upgrade| Ok(Guest)).service(|_| Room::default());
+                let pace = treadmill
+                    .pinned(cpus)
+                    .clients(2000)
+                    .speakers(1)
+                    .messages(ROOM_BYTES, 1)
+                    .run(Duration::from_millis(200))
+                    .expect("the shards start");
+                pace.elapsed.mul_f64(deliveries as f64 / pace.messages as f64)
+            });
+        });
+    }
+    group.finish();
+}
+
+const ROOM_BYTES: usize = 64;
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = echo, fan_out
+    targets = echo, fan_out, delivery
 }
 criterion_main!(benches);

@@ -61,18 +61,11 @@ impl<S: Session, G: Around> Connection<S, G> {
         }
     }
 
-    /// This connection ends because its client does not take what is sent.
-    fn count_slow(&mut self, local: &mut Local) {
-        if !std::mem::replace(&mut self.link.state.counted_slow, true) {
-            local.counters.slow_closed += 1;
-        }
-    }
-
     /// What the session answered.
     fn answered(&mut self, answer: Result<(), Close>, local: &mut Local, me: ActorId) {
         if let Err(close) = answer {
             if close.code == CloseCode::TRY_AGAIN_LATER && self.link.state.refused {
-                self.count_slow(local);
+                self.link.count_slow(local);
             }
             self.close(close, local, me);
         }
@@ -231,7 +224,7 @@ impl<S: Session, G: Around> Cell for Connection<S, G> {
         }
         if self.link.state.closing {
             if self.link.state.blocked {
-                self.count_slow(local);
+                self.link.count_slow(local);
             }
             return self.reset("the client did not answer our close", local, me);
         }
@@ -243,7 +236,7 @@ impl<S: Session, G: Around> Cell for Connection<S, G> {
         let silent_ms = self.link.silent_ms(local.now());
         if silent_ms >= idle_ms {
             if self.link.state.blocked {
-                self.count_slow(local); // it is silent because it is not read from
+                self.link.count_slow(local); // it is silent because it is not read from
             }
             return self.end(Ending::Fail(Close::new(1001, "nothing heard for too long")), local, me);
         }
@@ -277,8 +270,8 @@ impl<S: Session, G: Around> Cell for Connection<S, G> {
             return Next::Stay;
         }
         local.put_outgoing(outgoing);
+        let read = self.read_held(local, me); // first, so that pongs need not wait for what is released
         self.link.release_later(local, me);
-        let read = self.read_held(local, me);
         if self.link.state.waiting != Waiting::No {
             self.link.state.waiting = Waiting::AndDrained;
         } else if read.is_ok() && !self.link.state.closing {

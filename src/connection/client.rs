@@ -6,7 +6,7 @@ use super::session::{Close, Session};
 use super::{Message, Rules};
 use crate::actor::cell::Guard;
 use crate::actor::local::Local;
-use crate::actor::{ActorId, Context, Refused, SendError};
+use crate::actor::{ActorId, Context, Priority, Refused, SendError};
 use crate::buf::{Buf, Exhausted};
 use crate::wire::Kind;
 use crate::wire::frame::{CONTROL_BYTES_MAX, Opcode};
@@ -70,16 +70,46 @@ impl Client<'_> {
             return Err(SendError::Full(message));
         }
         if self.guard.is_some() {
-            return self.send_guarded(message);
+            return self.send_guarded(Priority::Normal, message);
         }
-        self.send_straight(message)
+        self.send_straight(Priority::Normal, message)
+    }
+
+    /// Sends a message that goes before others, or after them, while the client has not taken what was sent before: what
+    /// waits with a higher [`Priority`] leaves first, also of what [rooms](Context::deliver) have for it, and in between
+    /// are at most 64 KiB or one message that were on their way already. Messages of one priority keep their order. A client
+    /// that keeps up gets everything as it is sent.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    ///
+    /// ```
+    /// use corewire::actor::Priority;
+    /// use corewire::prelude::*;
+    ///
+    /// struct Trader;
+    /// impl Session for Trader {
+    ///     fn message(&mut self, order: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+    ///         cx.client().send_text_at(Priority::Critical, "filled")?; // not behind a hundred quotes
+    ///         Ok(cx.client().send_at(Priority::Low, order)?) // for their records
+    ///     }
+    /// }
+    /// ```
+    pub fn send_at(&mut self, priority: Priority, message: Message) -> Result<(), SendError<Message>> {
+        if self.link.state.streaming {
+            return Err(SendError::Full(message));
+        }
+        if self.guard.is_some() {
+            return self.send_guarded(priority, message);
+        }
+        self.send_straight(priority, message)
     }
 
     #[inline]
-    fn send_straight(&mut self, message: Message) -> Result<(), SendError<Message>> {
+    fn send_straight(&mut self, priority: Priority, message: Message) -> Result<(), SendError<Message>> {
         let kind = message.kind();
-        let sent =
-            self.link.queue(opcode_of(kind), true, Payload::Owned(message.into_bytes()), self.local, self.me);
+        let payload = Payload::Owned(message.into_bytes());
+        let sent = self.link.queue_at(priority, opcode_of(kind), payload, self.local, self.me);
         let back = |payload| match payload {
             Payload::Owned(bytes) => Message::checked(kind, bytes),
             Payload::Copied(_) => unreachable!("an owned payload comes back owned"),
@@ -95,7 +125,16 @@ impl Client<'_> {
     /// # Errors
     /// As [`Self::send`].
     pub fn send_text<'t>(&mut self, text: &'t str) -> Result<(), SendError<&'t str>> {
-        self.send_copied(Kind::Text, text.as_bytes())
+        self.send_text_at(Priority::Normal, text)
+    }
+
+    /// Sends a copy of `text`, as [`Self::send_at`].
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    #[inline]
+    pub fn send_text_at<'t>(&mut self, priority: Priority, text: &'t str) -> Result<(), SendError<&'t str>> {
+        self.send_copied(priority, Kind::Text, text.as_bytes())
             .map_err(|full| if full { SendError::Full(text) } else { SendError::Gone(text) })
     }
 
@@ -104,7 +143,7 @@ impl Client<'_> {
     /// # Errors
     /// As [`Self::send`].
     pub fn send_binary<'t>(&mut self, bytes: &'t [u8]) -> Result<(), SendError<&'t [u8]>> {
-        self.send_copied(Kind::Binary, bytes)
+        self.send_copied(Priority::Normal, Kind::Binary, bytes)
             .map_err(|full| if full { SendError::Full(bytes) } else { SendError::Gone(bytes) })
     }
 
@@ -179,16 +218,17 @@ impl Client<'_> {
         &self.link.rules
     }
 
-    fn send_copied(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
+    fn send_copied(&mut self, priority: Priority, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
         if self.link.state.streaming {
             return Err(true);
         }
         if let Some(guard) = &self.guard
             && guard.sees_all()
         {
-            return self.send_copied_guarded(kind, bytes);
+            return self.send_copied_guarded(priority, kind, bytes);
         }
-        let sent = self.link.queue(opcode_of(kind), true, Payload::Copied(bytes), self.local, self.me);
+        let payload = Payload::Copied(bytes);
+        let sent = self.link.queue_at(priority, opcode_of(kind), payload, self.local, self.me);
         sent.map_err(|error| matches!(error, SendError::Full(_)))
     }
 }
@@ -196,9 +236,9 @@ impl Client<'_> {
 /// Where there is middleware.
 impl Client<'_> {
     #[inline(never)]
-    fn send_guarded(&mut self, message: Message) -> Result<(), SendError<Message>> {
+    fn send_guarded(&mut self, priority: Priority, message: Message) -> Result<(), SendError<Message>> {
         let Some(guard) = self.guard.as_mut().filter(|guard| guard.sees_all()) else {
-            return self.send_straight(message);
+            return self.send_straight(priority, message);
         };
         if self.link.machine.close_sent() {
             return Err(SendError::Gone(message));
@@ -207,12 +247,12 @@ impl Client<'_> {
         if !self.link.has_room(message.len(), self.local, self.me) {
             return Err(SendError::Full(message));
         }
-        guard.pass(&mut Word::Message(Some(message)), self.link, self.local, self.me);
+        guard.pass(&mut Word::Message(Some(message), priority), self.link, self.local, self.me);
         Ok(())
     }
 
     #[inline(never)]
-    fn send_copied_guarded(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
+    fn send_copied_guarded(&mut self, priority: Priority, kind: Kind, bytes: &[u8]) -> Result<(), bool> {
         if self.link.machine.close_sent() {
             return Err(false);
         }
@@ -223,7 +263,7 @@ impl Client<'_> {
             self.local.memory_is_short(exhausted);
             true
         })?;
-        self.send_guarded(Message::checked(kind, own)).map_err(|error| {
+        self.send_guarded(priority, Message::checked(kind, own)).map_err(|error| {
             let full = matches!(error, SendError::Full(_));
             self.local.pool.recycle(error.into_inner().into_bytes());
             full

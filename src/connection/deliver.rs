@@ -3,12 +3,13 @@
 //! No message, no mailbox and no handler on the way: a room hands the same bytes to each member for the price of a look at
 //! its connection. So it works on one shard only, and whoever delivers lives on the shard of who is delivered to.
 
-use super::frames::Frames;
+use super::frames::{FrameWriter, Frames};
+use super::guard::Word;
 use super::later::Terms;
 use super::link::Link;
 use super::session::Close;
 use super::{Client, Message};
-use crate::actor::cell::{Lent, Next};
+use crate::actor::cell::{Guard, Lent, Next};
 use crate::actor::local::Local;
 use crate::actor::{Actor, ActorId, Context};
 use std::any::Any;
@@ -37,7 +38,8 @@ pub enum Delivered {
 }
 
 impl<A: Actor> Context<'_, A> {
-    /// Hands frames to the client of a session of this shard. Middleware that sees what sessions send sees each of them.
+    /// Hands frames to the client of a session of this shard. Middleware that sees what sessions send sees a copy of each,
+    /// and what it makes of that is sent, on the same terms.
     ///
     /// See [`FrameWriter`](super::FrameWriter) for an example. A session cannot deliver to its own client by this, but has
     /// [`Context::client`].
@@ -48,13 +50,8 @@ impl<A: Actor> Context<'_, A> {
         });
         match delivered {
             None => Delivered::Gone,
-            Some(None) => deliver_guarded(self.local, to, frames),
-            Some(Some(delivered @ Delivered::TooSlow { .. })) => {
-                self.local.counters.slow_closed += 1;
-                close(self.local, to, Close::new(1013, "too slow: what was sent was not taken"));
-                delivered
-            }
-            Some(Some(delivered)) => delivered,
+            Some(None) => ended_if_too_slow(deliver_guarded(self.local, to, frames, terms), self.local, to),
+            Some(Some(delivered)) => ended_if_too_slow(delivered, self.local, to),
         }
     }
 
@@ -74,7 +71,8 @@ impl<A: Actor> Context<'_, A> {
     }
 
     /// Has a session of this shard hear nothing of its client until [`Self::release_reads`], whatever it does itself; TCP
-    /// soon tells the client to wait. For those who publish faster than the slowest can hear. False: nobody is there.
+    /// soon tells the client to wait. For those who publish faster than the slowest can hear. Who holds twice releases once.
+    /// A connection that closes hears its client all the same. False: nobody is there.
     pub fn hold_reads(&mut self, session: ActorId) -> bool {
         with_link(self.local, session, |link, _, local| link.choke(true, local, session)).is_some()
     }
@@ -111,7 +109,7 @@ impl<A: Actor> Context<'_, A> {
     }
 }
 
-/// Shows `f` the link of a connection of this shard, and whether somebody stands before it who sees everything.
+/// Shows `f` the link of a connection of this shard, and whether there is middleware before it.
 #[inline]
 fn with_link<R>(
     local: &mut Local,
@@ -120,39 +118,104 @@ fn with_link<R>(
 ) -> Option<R> {
     local.lend(id, |cell, local| {
         let Lent { extra, guard } = cell.parts().1;
-        let guarded = guard.is_some_and(|guard| guard.sees_all());
+        let guarded = guard.is_some();
         let extra: &mut dyn Any = extra;
         extra.downcast_mut::<Link>().map(|link| f(link, guarded, local))
     })?
 }
 
-/// The same through middleware, which wants a message and may panic.
-#[cold]
-fn deliver_guarded(local: &mut Local, to: ActorId, frames: &Frames) -> Delivered {
-    let mut dropped = 0;
+/// The same where there is middleware, which may panic, and if it sees what is sent, wants messages.
+fn deliver_guarded(local: &mut Local, to: ActorId, frames: &Frames, terms: &Terms<'_>) -> Delivered {
+    let mut delivered = Delivered::Gone;
     local.run(to.slot, |cell, local, me| {
+        let Lent { extra, guard: Some(guard) } = cell.parts().1 else { return Next::Stay };
+        let extra: &mut dyn Any = extra;
+        let Some(link) = extra.downcast_mut::<Link>() else { return Next::Stay };
+        if !guard.sees_all() {
+            delivered = link.queue_shared(frames, terms, local, me);
+            return Next::Stay;
+        }
+        let mut all = Delivered::Sent;
         for index in 0..frames.len() {
-            let (kind, payload) = frames.message(index);
-            let Ok(copy) = local.pool.copy(payload) else {
-                dropped += 1;
-                continue;
-            };
-            let message = Message::checked(kind, copy);
-            let Lent { extra, guard } = cell.parts().1;
-            let extra: &mut dyn Any = extra;
-            let Some(link) = extra.downcast_mut::<Link>() else { return Next::Stay };
-            if let Err(error) = Client::with(link, local, me, guard).send(message) {
-                dropped += 1;
-                local.pool.recycle(error.into_inner().into_bytes());
+            let more = deliver_seen(guard, link, frames, index, terms, local, me);
+            all = all.and(more, frames.len() - index - 1);
+            if matches!(all, Delivered::Gone | Delivered::TooSlow { .. }) {
+                break;
             }
         }
+        delivered = all;
         Next::Stay
     });
-    if dropped == 0 {
-        return Delivered::Sent;
+    delivered
+}
+
+/// Hands one frame to middleware, and what that makes of it to the client.
+fn deliver_seen(
+    guard: &mut dyn Guard,
+    link: &mut Link,
+    frames: &Frames,
+    index: usize,
+    terms: &Terms<'_>,
+    local: &mut Local,
+    me: ActorId,
+) -> Delivered {
+    if link.machine.close_sent() {
+        return Delivered::Gone;
     }
-    local.counters.slow_dropped += u64::from(dropped);
-    Delivered::Waits { frames: 0, bytes: 0, dropped }
+    let (kind, payload) = frames.message(index);
+    let Ok(copy) = local.pool.copy(payload) else { return short_of_memory(link, terms, local) };
+    let mut word = Word::Delivered(Some(Message::checked(kind, copy)));
+    guard.pass(&mut word, link, local, me);
+    let Word::Delivered(Some(message)) = word else { return Delivered::Sent };
+    match FrameWriter::of(message, &mut local.pool) {
+        Ok(frame) => {
+            let Some(ticket) = frame.freeze(1, &mut local.pool).next() else { return Delivered::Gone };
+            let keys = [terms.keys.get(index).copied().flatten()];
+            link.queue_shared(&ticket.open(), &Terms { keys: &keys, ..*terms }, local, me)
+        }
+        Err(message) => {
+            local.pool.recycle(message.into_bytes());
+            short_of_memory(link, terms, local)
+        }
+    }
+}
+
+/// Of the shard: as if there were no room for it here.
+#[cold]
+fn short_of_memory(link: &Link, terms: &Terms<'_>, local: &mut Local) -> Delivered {
+    local.counters.slow_dropped += 1;
+    let (frames, bytes) = link.waits_of(terms.room);
+    Delivered::Waits { frames, bytes, dropped: 1 }
+}
+
+impl Delivered {
+    /// What became of all, when this became of those before and `next` of one more; `left` come after it.
+    fn and(self, next: Self, left: usize) -> Self {
+        let before = if let Self::Waits { dropped, .. } = self { dropped } else { 0 };
+        match (self, next) {
+            (_, Self::Gone) => Self::Gone,
+            (_, Self::TooSlow { dropped }) => Self::TooSlow { dropped: before + dropped + left as u32 },
+            (_, Self::Waits { frames, bytes, dropped }) => {
+                Self::Waits { frames, bytes, dropped: before + dropped }
+            }
+            (before, Self::Sent) => before,
+        }
+    }
+}
+
+/// Closes a connection of this shard whose client is too slow.
+#[inline]
+fn ended_if_too_slow(delivered: Delivered, local: &mut Local, id: ActorId) -> Delivered {
+    if matches!(delivered, Delivered::TooSlow { .. }) {
+        end_too_slow(local, id);
+    }
+    delivered
+}
+
+#[cold]
+fn end_too_slow(local: &mut Local, id: ActorId) {
+    with_link(local, id, |link, _, local| link.count_slow(local));
+    close(local, id, Close::new(1013, "too slow: what was sent was not taken"));
 }
 
 /// Closes a connection of this shard.

@@ -7,7 +7,7 @@
 //! Does not know: who hears them, or what becomes of them where a client is slow.
 
 use crate::actor::{Actor, Context};
-use crate::buf::{Buf, Exhausted, Frozen, NoRoom, Shared, Tickets};
+use crate::buf::{Buf, Exhausted, Frozen, NoRoom, Pool, Shared, Tickets};
 use crate::sync::Arc;
 use crate::wire::Kind;
 use crate::wire::frame::{HEADER_BYTES_MAX, Header, Rsv, encode_header};
@@ -47,7 +47,8 @@ pub struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// Adds a message: `parts`, one after the other.
+    /// Adds a message: `parts`, one after the other. Nobody checks that a text is UTF-8; a client to whom one is sent that is
+    /// not ends its connection.
     ///
     /// # Errors
     /// There is no room for it; nothing was added.
@@ -85,6 +86,30 @@ impl FrameWriter {
     /// How many bytes they are, headers and all.
     pub fn bytes(&self) -> usize {
         self.block.len()
+    }
+
+    /// See [`Context::frame_of`].
+    pub(super) fn of(message: Message, pool: &mut Pool) -> Result<Self, Message> {
+        let kind = message.kind();
+        let mut block = pool.keep(message.into_bytes());
+        let mut header = [0; HEADER_BYTES_MAX];
+        let header = write_header(kind, block.len(), &mut header);
+        if block.is_in_receive_block() || block.prepend(header).is_err() {
+            let Ok(mut copy) = pool.take(header.len() + block.len()) else {
+                return Err(Message::checked(kind, block));
+            };
+            for part in [header, &block] {
+                copy.extend_from_slice(part).expect("it was taken with room for both");
+            }
+            pool.recycle(std::mem::replace(&mut block, copy));
+        }
+        let ends = vec![block.len() as u32];
+        Ok(Self { block, ends })
+    }
+
+    /// See [`Context::freeze`].
+    pub(super) fn freeze(self, shards: u16, pool: &mut Pool) -> FramesTickets {
+        FramesTickets { tickets: pool.freeze(self.block, shards.into()), ends: self.ends.into() }
     }
 }
 
@@ -237,27 +262,12 @@ impl<A: Actor> Context<'_, A> {
     /// # Errors
     /// It had to be copied, and the shard's quota for outgoing bytes is used up. The message comes back.
     pub fn frame_of(&mut self, message: Message) -> Result<FrameWriter, Message> {
-        let kind = message.kind();
-        let mut block = self.local.pool.keep(message.into_bytes());
-        let mut header = [0; HEADER_BYTES_MAX];
-        let header = write_header(kind, block.len(), &mut header);
-        if block.is_in_receive_block() || block.prepend(header).is_err() {
-            let Ok(mut copy) = self.local.pool.take(header.len() + block.len()) else {
-                return Err(Message::checked(kind, block));
-            };
-            for part in [header, &block] {
-                copy.extend_from_slice(part).expect("it was taken with room for both");
-            }
-            self.local.pool.recycle(std::mem::replace(&mut block, copy));
-        }
-        let ends = vec![block.len() as u32];
-        Ok(FrameWriter { block, ends })
+        FrameWriter::of(message, &mut self.local.pool)
     }
 
     /// Ends the writing: one ticket for each of `shards` shards.
     pub fn freeze(&mut self, frames: FrameWriter, shards: u16) -> FramesTickets {
-        let FrameWriter { block, ends } = frames;
-        FramesTickets { tickets: self.local.pool.freeze(block, shards.into()), ends: ends.into() }
+        frames.freeze(shards, &mut self.local.pool)
     }
 }
 

@@ -8,7 +8,7 @@ use super::middleware::Middleware;
 use super::{Close, CloseReason, Message, Passage, Text};
 use crate::actor::cell::Guard;
 use crate::actor::local::Local;
-use crate::actor::{ActorId, Refused};
+use crate::actor::{ActorId, Priority, Refused};
 use crate::wire::{CloseCode, Kind};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -139,12 +139,20 @@ impl<M: Middleware> Guarded<M> {
     }
 
     /// Queues what came out of [`Self::outbound`]. There was room for what went in.
-    fn queue(&mut self, message: Message, link: &mut Link, local: &mut Local, me: ActorId) {
+    fn queue(
+        &mut self,
+        priority: Priority,
+        message: Message,
+        link: &mut Link,
+        local: &mut Local,
+        me: ActorId,
+    ) {
         if link.machine.close_sent() {
             return local.pool.recycle(message.into_bytes());
         }
         let opcode = opcode_of(message.kind());
-        if link.queue_anyway(opcode, true, Payload::Owned(message.into_bytes()), local, me).is_err() {
+        let payload = Payload::Owned(message.into_bytes());
+        if link.queue_anyway_at(priority, opcode, payload, local, me).is_err() {
             // The session was told that it is sent, so silence would be a lie.
             let reason = "the server is short of memory".into();
             self.close(Close { code: CloseCode::TRY_AGAIN_LATER, reason }, link, local, me);
@@ -194,7 +202,7 @@ impl<M: Middleware> Guarded<M> {
         match message {
             Ok(message) => {
                 if let Some(message) = self.outbound(message, link, local, me) {
-                    self.queue(message, link, local, me);
+                    self.queue(Priority::Normal, message, link, local, me);
                 }
             }
             Err(bytes) => {
@@ -210,7 +218,9 @@ impl<M: Middleware> Guarded<M> {
 /// What passes a guard: a request, and its outcome.
 pub(super) enum Word {
     /// A message for the client. None: it was taken care of.
-    Message(Option<Message>),
+    Message(Option<Message>, Priority),
+    /// A message of others for the client. What is left of it stays here, and is not sent.
+    Delivered(Option<Message>),
     /// A part of one.
     Piece(Piece, Result<(), Refused>),
     /// Our side closes.
@@ -229,11 +239,14 @@ impl<M: Middleware> Guard for Guarded<M> {
         let word = word.downcast_mut::<Word>().expect("a client says words only");
         let link = extra.downcast_mut::<Link>().expect("a session's extra is its link");
         match word {
-            Word::Message(message) => {
+            Word::Message(message, priority) => {
                 let message = message.take().expect("a word is said with what it is about");
                 if let Some(message) = self.outbound(message, link, local, me) {
-                    self.queue(message, link, local, me);
+                    self.queue(*priority, message, link, local, me);
                 }
+            }
+            Word::Delivered(message) => {
+                *message = message.take().and_then(|message| self.outbound(message, link, local, me));
             }
             Word::Piece(piece, outcome) => *outcome = self.fragment(piece, link, local, me),
             Word::Close(close) => self.close(close.clone(), link, local, me),

@@ -299,6 +299,7 @@ impl Handshake {
             local.put_outgoing(outgoing);
             return self.refuse(&Refusal::new(503), local);
         }
+        outgoing.pin(); // it is no frame
         let mut link = Link::new(self.socket, self.rules.clone(), Some(outgoing), local.now());
         if first.is_empty() {
             local.pool.recycle(first);
@@ -324,6 +325,7 @@ impl Handshake {
         let mut outgoing = local.take_outgoing();
         // With no memory even for this, the client sees the connection end without a word.
         let _ = outgoing.gather([answer, &[]], &mut local.pool);
+        outgoing.pin(); // it is no frame
         Next::Become(Box::new(Farewell::new(
             self.socket,
             Some(outgoing),

@@ -9,7 +9,7 @@
 use super::frames::Frames;
 use crate::actor::{LOW_WAITS, Priority};
 use crate::buf::{Buf, Exhausted, Pool};
-use crate::shard::outgoing::{Outgoing, Piece};
+use crate::shard::outgoing::{Outgoing, Piece, Tail};
 use std::collections::VecDeque;
 
 /// What is done with one more frame of a room for a client for whom as many wait as may.
@@ -21,14 +21,18 @@ pub enum Slow {
     DropOldest,
     /// The new one is dropped.
     DropNewest,
-    /// Full or not, the one that waits with the same key is dropped for the new one, which goes to the end; without one, as
-    /// [`Self::DropOldest`].
+    /// Full or not, the one that waits with the same key and [`Priority`] is dropped for the new one, which goes to the end, so
+    /// that frames stay in order; without one, as [`Self::DropOldest`].
     KeepLatest,
-    /// The client is closed with 1013, and what waits for it is dropped.
+    /// The client is closed with 1013, and all that waits for it is dropped.
     Close,
 }
 
-/// On which terms frames wait for a client that is behind. One that keeps up gets all of them at once.
+/// On which terms frames wait for a client that is behind. One that keeps up gets all of them at once, as long as they are
+/// not more in one turn than half of [`send_queue_bytes_max`](super::Rules::send_queue_bytes_max).
+///
+/// All rooms of a client together may have as much waiting for it; a frame for which there is no room then, and nothing of
+/// its own room to drop, is dropped itself. What a session sends by itself is not counted among that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms<'k> {
     /// Whose frames they are, in numbers of whoever delivers; each number has its own bounds.
@@ -64,6 +68,8 @@ pub(super) struct Later {
     /// By [`Priority`], the lowest first.
     classes: [VecDeque<Waiting>; 4],
     bytes: usize,
+    /// Of them the session's own.
+    own_bytes: usize,
     /// What each room has waiting here. A handful.
     shares: Vec<Share>,
     /// How many have left before the first of the lowest.
@@ -77,6 +83,10 @@ struct Waiting {
     /// None: the session's own.
     room: Option<u32>,
     key: Option<u64>,
+    /// How many messages it has, and what must follow it.
+    messages: u32,
+    /// The next of its priority must follow it at once.
+    more: bool,
 }
 
 #[derive(Debug)]
@@ -91,8 +101,19 @@ impl Later {
         self.classes.iter().all(VecDeque::is_empty)
     }
 
+    /// Whether something waits that goes before what is of no particular priority.
+    pub(super) fn is_urgent(&self) -> bool {
+        let [_, _, high, critical] = &self.classes;
+        !high.is_empty() || !critical.is_empty()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Of them the session's own.
+    pub(super) fn own_bytes(&self) -> usize {
+        self.own_bytes
     }
 
     /// How many frames and bytes of a room wait.
@@ -117,13 +138,15 @@ impl Later {
             |waiting: &Waiting| matches!(&waiting.piece, Piece::Gathered(block) if block.room() >= bytes);
         if !class.back().is_some_and(fits) {
             let block = pool.take(bytes.max(OWN_BLOCK_BYTES))?;
-            class.push_back(Waiting { piece: Piece::Gathered(block), room: None, key: None });
+            class.push_back(Waiting::own(Piece::Gathered(block), 0));
         }
-        if let Some(Waiting { piece: Piece::Gathered(block), .. }) = class.back_mut() {
+        if let Some(Waiting { piece: Piece::Gathered(block), messages, .. }) = class.back_mut() {
             for part in parts {
                 block.extend_from_slice(part).expect("the block was chosen with room for both parts");
             }
+            *messages += 1;
             self.bytes += bytes;
+            self.own_bytes += bytes;
         }
         Ok(())
     }
@@ -131,8 +154,18 @@ impl Later {
     /// Adds the session's own frame by reference.
     pub(super) fn push_own_whole(&mut self, priority: Priority, frame: Buf) {
         self.bytes += frame.len();
-        let waiting = Waiting { piece: Piece::Own(frame), room: None, key: None };
-        self.classes[priority as usize].push_back(waiting);
+        self.own_bytes += frame.len();
+        self.classes[priority as usize].push_back(Waiting::own(Piece::Own(frame), 1));
+    }
+
+    /// Puts back what was to be sent already, before all else of no particular priority.
+    pub(super) fn put_back(&mut self, tail: Vec<Tail>) {
+        for Tail { piece, messages, more } in tail.into_iter().rev() {
+            self.bytes += piece.bytes().len();
+            self.own_bytes += piece.bytes().len();
+            self.classes[Priority::Normal as usize]
+                .push_front(Waiting { more, ..Waiting::own(piece, messages) });
+        }
     }
 
     /// Adds one frame of a room, on its terms, where no more than `bytes_max` may wait of all rooms together. Returns how
@@ -149,16 +182,15 @@ impl Later {
         let bytes = range.len();
         let room = terms.room;
         let key = terms.keys.get(index).copied().flatten();
-        let waiting = Waiting { piece: Piece::Shared(frames.shared().clone(), range), room: Some(room), key };
+        let piece = Piece::Shared(frames.shared().clone(), range);
+        let waiting = Waiting { piece, room: Some(room), key, messages: 1, more: false };
+        let class = terms.priority as usize;
         let mut dropped = 0;
-        if bytes > bytes_max {
-            return if terms.slow == Slow::Close { None } else { Some(1) }; // nothing that waits need go for it: it is too long
-        }
         if terms.slow == Slow::KeepLatest && key.is_some() {
-            // The new one goes to the end, so that a room's numbers only grow.
+            // The new one goes to the end, so that what a client hears stays in order.
             let is_it = |other: &Waiting| other.room == Some(room) && other.key == key;
-            let class = &mut self.classes[terms.priority as usize];
-            if let Some(before) = class.iter().position(is_it).and_then(|at| class.remove(at)) {
+            let before = self.classes[class].iter().position(is_it);
+            if let Some(before) = before.and_then(|at| self.classes[class].remove(at)) {
                 self.forget(&before);
                 recycle(before.piece, pool);
                 dropped = 1;
@@ -166,9 +198,10 @@ impl Later {
         }
         loop {
             let (frames_here, bytes_here) = self.share(room);
+            let all = self.room_bytes();
             let fits = frames_here < terms.queue_frames.max(1)
                 && (frames_here == 0 || bytes_here + bytes <= terms.queue_bytes as usize)
-                && self.bytes + bytes <= bytes_max;
+                && (all == 0 || all + bytes <= bytes_max);
             if fits {
                 break;
             }
@@ -184,7 +217,7 @@ impl Later {
             }
         }
         self.remember(room, bytes);
-        self.classes[terms.priority as usize].push_back(waiting);
+        self.classes[class].push_back(waiting);
         Some(dropped)
     }
 
@@ -201,6 +234,10 @@ impl Later {
         false
     }
 
+    fn room_bytes(&self) -> usize {
+        self.bytes - self.own_bytes
+    }
+
     fn remember(&mut self, room: u32, bytes: usize) {
         self.bytes += bytes;
         match self.shares.iter_mut().find(|share| share.room == room) {
@@ -215,7 +252,10 @@ impl Later {
     fn forget(&mut self, waiting: &Waiting) {
         let bytes = waiting.piece.bytes().len();
         self.bytes -= bytes;
-        let Some(room) = waiting.room else { return };
+        let Some(room) = waiting.room else {
+            self.own_bytes -= bytes;
+            return;
+        };
         if let Some(at) = self.shares.iter().position(|share| share.room == room) {
             let share = &mut self.shares[at];
             share.frames -= 1;
@@ -226,27 +266,39 @@ impl Later {
         }
     }
 
-    /// Moves what comes first to `outgoing`, until that has `bytes` or nothing is left: the highest first, and the first of
-    /// the lowest after at most [`LOW_WAITS`] others.
-    pub(super) fn release(&mut self, outgoing: &mut Outgoing, bytes: usize) {
-        while outgoing.bytes() < bytes {
-            let [low, others @ ..] = &mut self.classes;
-            let low_is_due = self.low_waited >= LOW_WAITS && !low.is_empty();
-            let next = if low_is_due { None } else { others.iter_mut().rev().find_map(VecDeque::pop_front) };
-            let waiting = match next {
-                Some(waiting) => {
-                    self.low_waited += u32::from(!low.is_empty());
-                    waiting
-                }
-                None => {
-                    self.low_waited = 0;
-                    let Some(waiting) = low.pop_front() else { return };
-                    waiting
-                }
-            };
-            self.forget(&waiting);
-            outgoing.push_piece(waiting.piece);
+    /// Moves what comes first to `outgoing`, as much as makes it no longer than `bytes`, and at least something: the
+    /// highest first, and the first of the lowest after at most [`LOW_WAITS`] others, or as many as lie in one block of the
+    /// session's. Returns how many frames of rooms they were.
+    pub(super) fn release(&mut self, outgoing: &mut Outgoing, bytes: usize) -> u64 {
+        let mut frames = 0;
+        while let Some(class) = self.next() {
+            let together = self.classes[class].iter().position(|waiting| !waiting.more);
+            let together = together.map_or(self.classes[class].len(), |last| last + 1);
+            let next = self.classes[class].iter().take(together).map(|waiting| waiting.piece.bytes().len());
+            if !outgoing.is_empty() && outgoing.bytes().saturating_add(next.sum()) > bytes {
+                break;
+            }
+            for _ in 0..together {
+                let Some(waiting) = self.classes[class].pop_front() else { break };
+                self.forget(&waiting);
+                self.low_waited += waiting.messages;
+                frames += u64::from(waiting.room.is_some());
+                outgoing.push_piece(waiting.piece);
+            }
+            if class == Priority::Low as usize || self.classes[Priority::Low as usize].is_empty() {
+                self.low_waited = 0;
+            }
         }
+        frames
+    }
+
+    /// Which priority's turn it is.
+    fn next(&self) -> Option<usize> {
+        let low = &self.classes[Priority::Low as usize];
+        let next = (0..self.classes.len()).rev().find(|&class| !self.classes[class].is_empty())?;
+        let messages = self.classes[next].front().map_or(0, |waiting| waiting.messages);
+        let low_is_due = !low.is_empty() && self.low_waited > 0 && self.low_waited + messages > LOW_WAITS;
+        Some(if low_is_due { Priority::Low as usize } else { next })
     }
 
     /// Drops everything. Returns how many frames of rooms that were.
@@ -255,8 +307,14 @@ impl Later {
         for waiting in self.classes.iter_mut().flat_map(|class| class.drain(..)) {
             recycle(waiting.piece, pool);
         }
-        self.bytes = 0;
+        (self.bytes, self.own_bytes) = (0, 0);
         frames
+    }
+}
+
+impl Waiting {
+    fn own(piece: Piece, messages: u32) -> Self {
+        Self { piece, room: None, key: None, messages, more: false }
     }
 }
 

@@ -118,9 +118,22 @@ impl Link {
         }
     }
 
+    /// This connection ends because its client does not take what is sent.
+    pub(crate) fn count_slow(&mut self, local: &mut Local) {
+        if !std::mem::replace(&mut self.state.counted_slow, true) {
+            local.counters.slow_closed += 1;
+        }
+    }
+
     /// How many bytes wait for the peer.
     pub(crate) fn queued_bytes(&self) -> usize {
         let later = self.behind.as_ref().map_or(0, |behind| behind.later.bytes());
+        self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes()) + later
+    }
+
+    /// How many of them the session is to answer for: all but what waits of rooms.
+    pub(crate) fn own_bytes(&self) -> usize {
+        let later = self.behind.as_ref().map_or(0, |behind| behind.later.own_bytes());
         self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes()) + later
     }
 

@@ -20,6 +20,7 @@ pub struct Rules {
     pub close_timeout: Duration,
     /// Bytes that may wait for a client that does not read. While less than a quarter of it waits for a client
     /// that reads, a message fits whatever its size.
+    /// Half as much may wait besides of what [others deliver](crate::connection::Terms).
     pub send_queue_bytes_max: usize,
     /// A mistake made on purpose, for the test that the simulator finds it. Looked at only on rare paths.
     #[doc(hidden)]

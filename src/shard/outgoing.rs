@@ -3,6 +3,12 @@
 //! All that a connection says in a turn leaves in one send (one answer for one read). A payload under
 //! [`GATHER_BYTES_MAX`] is copied next to its neighbours, since a copy of so little costs less than an entry in
 //! the kernel's list of pieces; a larger one goes by reference.
+//!
+//! - `frames`: where in the pieces frames begin, for what is to go before the rest
+
+mod frames;
+
+pub use frames::Tail;
 
 use crate::buf::{Buf, Exhausted, Pool, Shared};
 use std::collections::VecDeque;
@@ -17,6 +23,8 @@ pub const GATHER_BYTES_MAX: usize = 512;
 pub struct Outgoing {
     pieces: VecDeque<Piece>,
     bytes: usize,
+    /// So many bytes of its front are no frames, or the rest of one, or pinned.
+    front: usize,
 }
 
 /// A run of bytes to send.
@@ -148,6 +156,13 @@ impl Outgoing {
         }
     }
 
+    /// Adds what another has.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        self.pieces.append(&mut other.pieces);
+        self.bytes += std::mem::take(&mut other.bytes);
+        other.front = 0;
+    }
+
     /// Adds a piece as it is.
     pub(crate) fn push_piece(&mut self, piece: Piece) {
         match piece {
@@ -170,6 +185,7 @@ impl Outgoing {
     /// If that is more than there is: a driver that says so is broken.
     pub fn consume(&mut self, mut sent: usize, pool: &mut Pool) {
         assert!(sent <= self.bytes, "the driver says it sent {sent} of {} bytes", self.bytes);
+        self.front = if sent == self.bytes { 0 } else { self.front_after(sent) };
         self.bytes -= sent;
         while sent > 0 {
             let piece = self.pieces.front_mut().expect("bytes are left, so a piece is");
@@ -195,7 +211,7 @@ impl Outgoing {
                 pool.recycle(block);
             }
         }
-        self.bytes = 0;
+        (self.bytes, self.front) = (0, 0);
     }
 
     /// Moves what lies in the kernel's receive blocks into blocks of its own, since what waits for a slow peer must
@@ -221,6 +237,19 @@ impl Piece {
         match self {
             Self::Gathered(block) | Self::Own(block) => block,
             Self::Shared(view, range) => &view[range.start as usize..range.end as usize],
+        }
+    }
+
+    /// Cuts off the first `bytes`.
+    fn split_to(&mut self, bytes: usize) -> Self {
+        match self {
+            Self::Gathered(block) => Self::Gathered(block.split_to(bytes)),
+            Self::Own(block) => Self::Own(block.split_to(bytes)),
+            Self::Shared(view, range) => {
+                let start = range.start;
+                range.start += bytes as u32;
+                Self::Shared(view.clone(), start..range.start)
+            }
         }
     }
 }

@@ -37,4 +37,5 @@ mod start;
 mod stats;
 mod supervision;
 mod time;
+mod urgent;
 mod work;

@@ -2,12 +2,14 @@
 
 mod actors;
 mod asks;
+mod board;
 mod echo;
 mod families;
 mod futures;
 mod groups;
 mod middleware;
 mod names;
+mod outbox;
 mod outside;
 mod packets;
 mod placing;
@@ -16,6 +18,7 @@ mod rings;
 mod rooms;
 mod sessions;
 mod signed_in;
+mod terms;
 mod treadmill;
 mod users;
 mod watches;

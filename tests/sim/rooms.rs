@@ -127,15 +127,13 @@ fn who_is_cut_and_comes_back_hears_what_it_missed() {
             })
             .collect();
         world.run_until_quiet(600_000);
+        let last = listeners.iter().filter_map(|client| seqs(world.report(*client)).last().copied()).max();
+        let last = last.unwrap_or_default();
         for client in listeners {
             let report = world.report(client);
-            let Some(&first) = seqs(report).first() else { continue };
-            let heard = seqs(report);
-            assert_eq!(
-                heard,
-                (first..first + heard.len() as u64).collect::<Vec<_>>(),
-                "no gap, none twice: {report:?}"
-            );
+            let Some(joined) = told(report, "joined").next() else { continue };
+            let first = joined["seq"].as_u64().unwrap() + 1;
+            assert_eq!(seqs(report), (first..=last).collect::<Vec<_>>(), "no gap, none twice: {report:?}");
             assert!(told(report, "joined").all(|joined| joined["recovered"] == true), "{report:?}");
             *came_back.lock().unwrap() += u32::from(report.connections > 1);
         }
@@ -162,10 +160,6 @@ fn under_drops_the_numbers_only_grow() {
             let heard = seqs(world.report(slow));
             assert!(heard.is_sorted_by(|a, b| a < b), "{heard:?}");
             *gaps.lock().unwrap() += heard.windows(2).filter(|pair| pair[1] > pair[0] + 1).count();
-            assert_eq!(
-                world.stats().slow_dropped > 0,
-                heard.len() < 90 - 1 || world.stats().slow_dropped > 0
-            );
             world.shut_down();
         });
     }
@@ -216,6 +210,7 @@ fn publishers_wait_for_who_is_slow_where_that_is_the_rule() {
         let rules = RoomRules {
             slow: SlowRule::Pause(Duration::from_secs(600)),
             queue_frames: 64,
+            backlog_frames: 160, // less than is said, so the rest must wait in sockets, unread
             ..RoomRules::default()
         };
         let mut world = world(w, rules).faults(faults);
@@ -223,10 +218,12 @@ fn publishers_wait_for_who_is_slow_where_that_is_the_rule() {
         let slow = world.client(
             slow.wait(Duration::from_secs(40)).read_again().wait(Duration::from_secs(60)).close(1000),
         );
-        for n in 0..2 {
-            world.client(talker(n, 100, "lobby").later(Duration::from_secs(5)));
-        }
+        let talkers: Vec<usize> =
+            (0..4).map(|n| world.client(talker(n, 50, "lobby").later(Duration::from_secs(5)))).collect();
         world.run_until_quiet(3_600_000);
+        for talker in talkers {
+            assert!(told(world.report(talker), "error").next().is_none(), "nothing is refused");
+        }
         let heard = seqs(world.report(slow));
         assert_eq!(
             heard,
@@ -234,11 +231,10 @@ fn publishers_wait_for_who_is_slow_where_that_is_the_rule() {
             "nothing is left out"
         );
         assert_eq!(world.stats().slow_dropped, 0);
-        let report = world.report(slow);
-        *waited.lock().unwrap() += u32::from(heard.len() > 150 && report.heard_at.len() > 150);
+        *waited.lock().unwrap() += u32::from(heard.len() == 200);
         world.shut_down();
     });
-    assert!(waited.into_inner().unwrap() > 50, "too few worlds in which it heard all");
+    assert!(waited.into_inner().unwrap() > 90, "too few worlds in which it heard all");
 }
 
 #[test]
@@ -282,9 +278,9 @@ fn of_each_key_who_is_slow_hears_the_latest() {
         }
         world.client(ticker.wait(Duration::from_secs(20)).close(1000));
         world.run_until_quiet(3_600_000);
-        let mut prices: Vec<u64> =
+        let prices: Vec<u64> =
             told(world.report(slow), "message").filter_map(|data| data["data"].as_u64()).collect();
-        prices.sort_unstable();
+        assert!(prices.is_sorted(), "in the order in which they were said: {prices:?}");
         assert_eq!(prices[prices.len() - 5..], [195, 196, 197, 198, 199]);
         world.shut_down();
     });
@@ -292,9 +288,9 @@ fn of_each_key_who_is_slow_hears_the_latest() {
 
 #[test]
 fn when_very_many_leave_at_once_those_who_stay_hear_on() {
-    sim::check(super::seeds(20), |w| {
+    sim::check(super::seeds(10), |w| {
         let mut world = world(w, RoomRules::default()).faults(Faults::none());
-        for n in 0..600 {
+        for n in 0..1200 {
             let script = Client::at("/").text(&format!("join lobby n{n}")).wait(Duration::from_secs(5));
             world.client(script.cut().later(Duration::from_millis(1)));
         }
@@ -307,8 +303,157 @@ fn when_very_many_leave_at_once_those_who_stay_hear_on() {
         assert_eq!(heard, (1..=100).collect::<Vec<_>>());
         let presence: Vec<u64> =
             told(report, "presence").filter_map(|data| data["members"].as_u64()).collect();
-        assert!(presence.len() < 200, "1,200 comings and goings are told in {} messages", presence.len());
+        assert!(presence.len() < 200, "2,400 comings and goings are told in {} messages", presence.len());
         assert_eq!(presence.last(), Some(&2), "{presence:?}");
         world.shut_down();
     });
+}
+
+#[test]
+fn who_leaves_and_joins_again_at_once_hears_nothing_twice() {
+    sim::check(super::seeds(200), |w| {
+        let faults = Faults::swarm(w.seed()).with(Fault::Cut, 0.0).with(Fault::StalledClient, 0.0);
+        let mut world = world(w, RoomRules { slow: SlowRule::Close, ..RoomRules::default() }).faults(faults);
+        world.client(talker(0, 60, "lobby"));
+        let mut script = Client::at("/");
+        for _ in 0..5 {
+            script = script.text("join lobby restless").text("leave lobby").text("join lobby restless");
+            script = script.wait(Duration::from_millis(60)).text("leave lobby");
+        }
+        let restless =
+            world.client(script.text("join lobby restless").wait(Duration::from_secs(20)).close(1000));
+        world.run_until_quiet(600_000);
+        let heard = seqs(world.report(restless));
+        assert!(heard.is_sorted_by(|a, b| a < b), "{heard:?}");
+        let report = world.report(restless);
+        assert_eq!(told(report, "left").count(), 10, "{report:?}");
+        assert!(told(report, "error").next().is_none(), "{report:?}");
+        world.shut_down();
+    });
+}
+
+#[test]
+fn who_comes_back_too_late_is_told_so() {
+    let mut world = world(World::new(5), RoomRules { history_frames: 3, ..RoomRules::default() });
+    world.client(talker(0, 20, "lobby"));
+    let late = |epoch: &str| {
+        Client::at("/").text(&format!("since lobby late {epoch} 2")).later(Duration::from_secs(5))
+    };
+    let late = world.client(late("0").wait(Duration::from_secs(5)).close(1000));
+    world.run_until_quiet(600_000);
+    let report = world.report(late);
+    let joined = told(report, "joined").next().expect("it is in");
+    assert_eq!((joined["recovered"].as_bool(), joined["seq"].as_u64()), (Some(false), Some(20)));
+    assert_eq!(seqs(report), [18, 19, 20], "and hears what is remembered");
+    world.shut_down();
+}
+
+#[test]
+fn what_is_too_old_is_forgotten_and_so_is_a_room_of_nobody() {
+    let rules = RoomRules { history_age: Duration::from_secs(60), ..RoomRules::default() };
+    let mut world = world(World::new(6), rules);
+    world.client(talker(0, 5, "lobby"));
+    let soon = Client::at("/").later(Duration::from_secs(40)).text("since lobby soon 1 0");
+    let soon = world.client(soon.wait(Duration::from_secs(1)).close(1000));
+    let late = Client::at("/").later(Duration::from_secs(120)).text("since lobby late 1 0");
+    let late = world.client(late.wait(Duration::from_secs(1)).close(1000));
+    world.run_until_quiet(600_000);
+    assert_eq!(seqs(world.report(soon)), [1, 2, 3, 4, 5]);
+    assert!(seqs(world.report(late)).is_empty());
+    let epochs =
+        [soon, late].map(|client| told(world.report(client), "joined").next().expect("in")["epoch"].clone());
+    assert_ne!(epochs[0], epochs[1], "another life of the room");
+    world.shut_down();
+}
+
+#[test]
+fn many_rooms_do_not_disturb_each_other() {
+    sim::check(super::seeds(50), |w| {
+        let faults = Faults::swarm(w.seed()).with(Fault::Cut, 0.0).with(Fault::StalledClient, 0.0);
+        let mut world = world(w, RoomRules { slow: SlowRule::Close, ..RoomRules::default() }).faults(faults);
+        let clients: Vec<usize> = (0..12)
+            .map(|n| {
+                let (mine, other) = (n % 4, (n + 1) % 4);
+                let mut script = Client::at("/")
+                    .text(&format!("join room{mine} n{n}"))
+                    .text(&format!("join room{other} n{n}"));
+                script = script.wait(Duration::from_secs(3));
+                for k in 0..10 {
+                    script = script.text(&format!("room{mine} n{n}-{k}"));
+                }
+                world.client(script.wait(Duration::from_secs(20)).close(1000))
+            })
+            .collect();
+        world.run_until_quiet(600_000);
+        for client in clients {
+            let report = world.report(client);
+            for room in 0..4 {
+                let of_room = |data: &Value| data["room"] == format!("room{room}");
+                let heard: Vec<u64> =
+                    told(report, "message").filter(of_room).filter_map(|data| data["seq"].as_u64()).collect();
+                let joined = told(report, "joined").find(|data| of_room(data));
+                let from = joined.map_or(30, |data| data["seq"].as_u64().unwrap());
+                assert_eq!(heard, (from + 1..=30).collect::<Vec<_>>(), "room {room} from {from} on");
+            }
+        }
+        world.shut_down();
+    });
+}
+
+#[test]
+fn rooms_that_fail_begin_anew_and_members_elsewhere_stay_in_them() {
+    let survived = Mutex::new(0);
+    sim::check(super::seeds(100), |w| {
+        let faults = Faults::swarm(w.seed()).with(Fault::Cut, 0.0).with(Fault::StalledClient, 0.0);
+        let config = RoomsConfig::default().rules(|name| {
+            assert_ne!(name, "boom", "somebody asked for it");
+            RoomRules { slow: SlowRule::Close, ..RoomRules::default() }
+        });
+        let mut world =
+            w.shards(3).service(Rooms::service(config)).at("/", |_: &Upgrade| Ok(Talk)).faults(faults);
+        let members: Vec<usize> = (0..9)
+            .map(|n| {
+                let script = Client::at("/").text(&format!("join lobby n{n}")).wait(Duration::from_secs(30));
+                let again = |report: &Report| {
+                    let n = report.connections;
+                    Client::at("/")
+                        .text(&format!("join lobby again{n}"))
+                        .wait(Duration::from_secs(30))
+                        .close(1000)
+                };
+                world.client(
+                    script
+                        .text(&format!("lobby late{n}"))
+                        .wait(Duration::from_secs(30))
+                        .close(1000)
+                        .comes_back(5, Duration::from_millis(50), again),
+                )
+            })
+            .collect();
+        // It joins a room whose rules nobody can tell; the rooms of its shard fail.
+        world.client(
+            Client::at("/")
+                .later(Duration::from_secs(5))
+                .text("join boom x")
+                .wait(Duration::from_secs(5))
+                .close(1000),
+        );
+        world.run_until_quiet(600_000);
+        let speakers: Vec<usize> =
+            members.iter().copied().filter(|client| world.report(*client).connections == 1).collect();
+        for &client in &speakers {
+            let report = world.report(client);
+            let heard: Vec<String> =
+                told(report, "message").filter_map(|data| Some(data["data"].as_str()?.to_owned())).collect();
+            assert_eq!(
+                heard.len(),
+                speakers.len(),
+                "who was not cut hears all who were not: {heard:?} {report:?}"
+            );
+        }
+        *survived.lock().unwrap() += speakers.len();
+        let panics = world.stats().panics;
+        world.shut_down_after_panics(panics);
+    });
+    assert!(survived.into_inner().unwrap() > 200, "too few that were on other shards");
 }

@@ -11,7 +11,7 @@ use super::line::Line;
 use super::log::{Entry as LogEntry, Log};
 use super::note::{Body, Note};
 use super::people::People;
-use super::rules::RoomRules;
+use super::rules::{RoomRules, SlowRule};
 use crate::packets::Packets;
 use corewire::actor::{Actor, ActorId, Context, Priority};
 use corewire::buf::Exhausted;
@@ -268,6 +268,12 @@ impl Home {
         self.lines.iter().any(|line| line.behind)
     }
 
+    /// Whether more can be numbered: where publishers wait for members, the next batch goes when the last is heard.
+    fn may_say(&self) -> bool {
+        let is_patient = matches!(self.rules.slow, SlowRule::Pause(_));
+        !is_patient || !self.is_choked() && self.lines.iter().all(Line::is_idle)
+    }
+
     /// Takes what is to be said next.
     pub(super) fn take(&mut self, note: Note) -> Taken {
         if note.len() > NOTE_BYTES_MAX {
@@ -282,7 +288,12 @@ impl Home {
         self.pending_bytes += note.len();
         self.pending.push(note);
         match author {
-            Some(author) if self.is_choked() && self.held.insert(author) => Taken::Hold,
+            Some(author)
+                if (self.is_choked() || self.pending.len() as u32 >= self.rules.backlog_frames / 4)
+                    && self.held.insert(author) =>
+            {
+                Taken::Hold
+            }
             _ => Taken::Yes,
         }
     }
@@ -295,15 +306,14 @@ impl Home {
         packets: &mut Packets<Item>,
         cx: &mut Context<'_, A>,
     ) -> bool {
-        if self.is_choked() {
-            return true; // it is sealed when they have caught up
-        }
         let (frames_max, bytes_max) = self.rules.batch_max();
         let mut notes = std::mem::take(&mut self.pending);
         let mut left = notes.drain(..).peekable();
         let mut batch: Vec<Note> = Vec::new();
         let mut is_whole = true;
-        while let Some(note) = left.next() {
+        while self.may_say()
+            && let Some(note) = left.next()
+        {
             self.pending_bytes -= note.len();
             let mut bytes = note.len();
             let priority = note.priority;
@@ -332,15 +342,17 @@ impl Home {
                     continue;
                 }
                 self.pending.append(&mut batch);
-                self.pending.extend(left.by_ref());
-                self.pending_bytes = self.pending.iter().map(Note::len).sum();
                 is_whole = false;
                 break;
             }
         }
+        self.pending.extend(left.by_ref()); // what may not be said yet
         drop(left);
         if self.pending.is_empty() {
             self.pending = notes; // its room
+            self.let_go(packets);
+        } else {
+            self.pending_bytes = self.pending.iter().map(Note::len).sum();
         }
         is_whole
     }
@@ -464,14 +476,12 @@ impl Home {
         }
     }
 
-    /// All members of a shard have heard up to `seq`.
-    pub(super) fn heard(&mut self, from: ShardId, seq: u64, packets: &mut Packets<Item>) {
-        let is_choked = self.is_choked();
-        let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return };
+    /// All members of a shard have heard up to `seq`. Returns whether what waits can go on.
+    pub(super) fn heard(&mut self, from: ShardId, seq: u64, packets: &mut Packets<Item>) -> bool {
+        let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return false };
         line.heard(seq);
-        if !is_choked {
-            line.pump(&self.rules, packets);
-        }
+        line.pump(&self.rules, packets);
+        !self.pending.is_empty() && self.may_say()
     }
 
     /// Members of a shard are far behind, or none is any more. Returns whether what waits can go on.
@@ -481,18 +491,22 @@ impl Home {
         self.caught_up_after(was && !on, packets)
     }
 
-    /// Lets those be read from again that were held, if nobody is behind any more, and sends on what has waited.
+    /// Members of a shard have caught up, or gone. Returns whether what waits can go on.
     fn caught_up_after(&mut self, was_behind: bool, packets: &mut Packets<Item>) -> bool {
         let can_go_on = was_behind && !self.is_choked();
-        if can_go_on {
+        if can_go_on && self.pending.is_empty() {
+            self.let_go(packets);
+        }
+        can_go_on
+    }
+
+    /// Lets those be read from again that were held.
+    fn let_go(&mut self, packets: &mut Packets<Item>) {
+        if !self.is_choked() {
             for who in self.held.drain() {
                 packets.push(who.shard(), Item::Hold { who, on: false });
             }
-            for line in &mut self.lines {
-                line.pump(&self.rules, packets);
-            }
         }
-        can_go_on
     }
 }
 

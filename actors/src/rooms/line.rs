@@ -89,6 +89,11 @@ impl Line {
         }
     }
 
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.waiting.is_empty()
+    }
+
     /// All members there have heard up to `seq`.
     pub(super) fn heard(&mut self, seq: u64) {
         while let Some(&(last, bytes)) = self.under_way.front()

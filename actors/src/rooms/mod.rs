@@ -666,8 +666,10 @@ impl Peer for Rooms {
                 self.callers.push_back((from, item))
             }
             Item::Heard { room, seq } => {
-                if let Some(home) = self.homes.get_mut(&room) {
-                    home.heard(from, seq, &mut self.packets);
+                if let Some(home) = self.homes.get_mut(&room)
+                    && home.heard(from, seq, &mut self.packets)
+                {
+                    self.list(&room);
                 }
             }
             Item::Behind { room, on } => {

@@ -77,4 +77,5 @@ impl Local {
     }
 }
 
-const SPARE_OUTGOING_MAX: usize = 1024;
+/// As many as a room hands out to in a turn, twice; 200 bytes each.
+const SPARE_OUTGOING_MAX: usize = 4096;

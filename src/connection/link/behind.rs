@@ -14,7 +14,11 @@ use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
 impl Link {
     /// Whether a frame must wait behind others, or for the client.
     pub(super) fn must_wait(&self) -> bool {
-        self.state.blocked || self.behind.as_ref().is_some_and(|behind| !behind.later.is_empty())
+        self.state.blocked || self.has_later()
+    }
+
+    fn has_later(&self) -> bool {
+        self.behind.as_ref().is_some_and(|behind| !behind.later.is_empty())
     }
 
     /// Queues a frame of the session's own behind what waits.
@@ -71,7 +75,7 @@ impl Link {
         if self.machine.close_sent() {
             return Delivered::Gone;
         }
-        if self.must_wait() || self.state.streaming || self.is_ahead() {
+        if self.must_wait() || self.state.streaming || !self.is_soon(frames.bytes(), terms.priority) {
             return self.queue_shared_later(frames, terms, local, me);
         }
         let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
@@ -79,6 +83,17 @@ impl Link {
         local.counters.messages_out += frames.len() as u64;
         local.mark_dirty(me.slot);
         Delivered::Sent
+    }
+
+    /// Whether what is queued now for this turn's send is soon enough on its way, even if that falls short. Of what is
+    /// not of normal priority nothing may be cut off again, or the next of its priority would overtake it.
+    #[inline]
+    pub(super) fn is_soon(&self, bytes: usize, priority: Priority) -> bool {
+        let queued = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
+        match priority {
+            Priority::Normal => queued < self.rules.send_queue_bytes_max / 2,
+            _ => queued + bytes <= IN_FLIGHT_BYTES,
+        }
     }
 
     #[cold]
@@ -90,30 +105,26 @@ impl Link {
         me: ActorId,
     ) -> Delivered {
         let later = &mut self.behind.get_or_insert_default().later;
-        let others = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
-        // What is on its way already does not count against a room: it could not be dropped.
-        let bytes_max =
-            self.rules.send_queue_bytes_max.saturating_sub(others).max(self.rules.send_queue_bytes_max / 2);
+        let bytes_max = self.rules.send_queue_bytes_max / 2;
         let mut dropped = 0;
         for index in 0..frames.len() {
             match later.push(frames, index, terms, bytes_max, &mut local.pool) {
                 Some(some) => dropped += some,
                 None => {
-                    let more = later.clear(&mut local.pool) + (frames.len() - index) as u32;
-                    local.counters.slow_dropped += u64::from(dropped + more);
+                    dropped += later.clear(&mut local.pool) + (frames.len() - index) as u32;
+                    local.counters.slow_dropped += u64::from(dropped);
                     self.put_empty_behind();
-                    return Delivered::TooSlow { dropped: dropped + more };
+                    return Delivered::TooSlow { dropped };
                 }
             }
         }
-        let (frames_wait, bytes_wait) = later.share(terms.room);
-        local.counters.messages_out += frames.len() as u64;
         local.counters.slow_dropped += u64::from(dropped);
-        if !self.state.blocked && !self.state.streaming {
-            local.want_sent(me.slot); // so much was to be sent in this turn already; it goes on after that
-        }
         self.put_empty_behind();
-        Delivered::Waits { frames: frames_wait, bytes: bytes_wait, dropped }
+        self.go_on_later(local, me);
+        match self.waits_of(terms.room) {
+            (0, _) if dropped == 0 => Delivered::Sent,
+            (frames, bytes) => Delivered::Waits { frames, bytes, dropped },
+        }
     }
 
     /// The client has taken what was sent before: moves some of what waits to the next send.
@@ -123,7 +134,7 @@ impl Link {
         }
         let Some(behind) = self.behind.as_mut().filter(|behind| !behind.later.is_empty()) else { return };
         let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
-        behind.later.release(outgoing, IN_FLIGHT_BYTES);
+        local.counters.messages_out += behind.later.release(outgoing, IN_FLIGHT_BYTES);
         if !behind.later.is_empty() {
             local.want_sent(me.slot);
         }
@@ -131,20 +142,40 @@ impl Link {
         local.mark_dirty(me.slot);
     }
 
-    /// Nothing but the client stands against what waits any more: it goes on when this turn's send is done.
+    /// Something waits, and perhaps nothing but the client stands against it: it goes on with this turn's send, or when that
+    /// is done. What is urgent goes before what is not on its way yet.
     pub(crate) fn go_on_later(&mut self, local: &mut Local, me: ActorId) {
-        if self.behind.as_ref().is_some_and(|behind| !behind.later.is_empty()) {
-            local.want_sent(me.slot);
+        if self.state.streaming || !self.has_later() {
+            return;
+        }
+        if self.state.blocked {
+            self.yield_to_urgent();
+        } else if self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_empty()) {
+            local.want_sent(me.slot); // what is there is to be sent in this turn
+        } else {
+            self.release_later(local, me);
         }
     }
 
-    /// Moves all that waits to the next send: what follows must come after it.
-    pub(crate) fn release_all(&mut self, local: &mut Local) {
-        if let Some(behind) = self.behind.as_mut() {
-            let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
-            behind.later.release(outgoing, usize::MAX);
-            self.put_empty_behind();
+    /// If something urgent waits, all waits behind it that is not on its way.
+    pub(super) fn yield_to_urgent(&mut self) {
+        let (Some(outgoing), Some(behind)) = (&mut self.outgoing, &mut self.behind) else { return };
+        if !self.state.streaming && behind.later.is_urgent() && outgoing.bytes() > IN_FLIGHT_BYTES {
+            behind.later.put_back(outgoing.cut_off(IN_FLIGHT_BYTES));
         }
+    }
+
+    /// Moves all that waits to the next send, where nothing overtakes it any more: what follows must come after it. In the
+    /// middle of a fragmented message there is no place for it.
+    pub(crate) fn release_all(&mut self, local: &mut Local) {
+        if self.state.streaming {
+            return self.forget_later(local);
+        }
+        let Some(behind) = self.behind.as_mut().filter(|behind| !behind.later.is_empty()) else { return };
+        let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        local.counters.messages_out += behind.later.release(outgoing, usize::MAX);
+        outgoing.pin();
+        self.put_empty_behind();
     }
 
     /// How many frames and bytes of a room wait for the client.
@@ -155,7 +186,8 @@ impl Link {
     /// Drops what waits, for a connection that ends without it.
     pub(crate) fn forget_later(&mut self, local: &mut Local) {
         if let Some(behind) = self.behind.as_mut() {
-            behind.later.clear(&mut local.pool);
+            local.counters.slow_dropped += u64::from(behind.later.clear(&mut local.pool));
+            self.put_empty_behind();
         }
     }
 }

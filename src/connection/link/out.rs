@@ -35,12 +35,58 @@ impl Link {
         self.queue_anyway(opcode, fin, payload, local, me)
     }
 
+    /// Queues a whole message.
+    ///
+    /// # Errors
+    /// As [`Self::queue`].
+    #[inline]
+    pub(crate) fn queue_at<'a>(
+        &mut self,
+        priority: Priority,
+        opcode: Opcode,
+        payload: Payload<'a>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<(), SendError<Payload<'a>>> {
+        if priority == Priority::Normal {
+            return self.queue(opcode, true, payload, local, me);
+        }
+        if self.machine.close_sent() {
+            return Err(SendError::Gone(payload));
+        }
+        if !self.has_room(payload.as_bytes().len(), local, me) {
+            return Err(SendError::Full(payload));
+        }
+        self.queue_anyway_at(priority, opcode, payload, local, me)
+    }
+
+    /// Queues a whole message, for which [`Self::has_room`] was asked before.
+    ///
+    /// # Errors
+    /// As [`Self::queue_anyway`].
+    pub(crate) fn queue_anyway_at<'a>(
+        &mut self,
+        priority: Priority,
+        opcode: Opcode,
+        payload: Payload<'a>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<(), SendError<Payload<'a>>> {
+        let frame_bytes = HEADER_BYTES_MAX + payload.as_bytes().len();
+        if priority == Priority::Normal || !self.must_wait() && self.is_soon(frame_bytes, priority) {
+            return self.queue_anyway(opcode, true, payload, local, me);
+        }
+        self.queue_later(opcode, priority, payload, local)?;
+        self.go_on_later(local, me);
+        Ok(())
+    }
+
     /// Whether so many bytes more may wait. If not, whoever is refused is told when there is room.
     #[inline]
     pub(crate) fn has_room(&mut self, payload_bytes: usize, local: &mut Local, me: ActorId) -> bool {
         // As long as we read on, the answer to what is read next must fit, however large: then the peer is not slow.
         let may_overflow = !self.state.blocked && !self.is_ahead();
-        let over = !may_overflow && self.queued_bytes() + payload_bytes > self.rules.send_queue_bytes_max;
+        let over = !may_overflow && self.own_bytes() + payload_bytes > self.rules.send_queue_bytes_max;
         if over {
             self.state.refused = true;
             local.want_sent(me.slot);
@@ -61,8 +107,9 @@ impl Link {
         local: &mut Local,
         me: ActorId,
     ) -> Result<(), SendError<Payload<'a>>> {
-        if self.behind.is_some() && !opcode.is_control() && self.must_wait() {
-            if fin && opcode != Opcode::Continuation {
+        let begins = !opcode.is_control() && opcode != Opcode::Continuation;
+        if begins && self.behind.is_some() && self.must_wait() {
+            if fin {
                 return self.queue_later(opcode, Priority::Normal, payload, local);
             }
             // Nothing may come between the fragments of a message, so what waits goes before the first.
@@ -136,8 +183,8 @@ impl Link {
         let timeout_ms = self.rules.close_timeout.as_millis() as u32;
         self.tick_in(timeout_ms, local, me);
         // Its answer must be heard, whatever the session wanted; the session itself hears nothing more of this client.
-        self.state.paused |= std::mem::take(&mut self.state.waiting) != Waiting::No;
         self.state.paused |= std::mem::take(&mut self.state.choked);
+        self.state.paused |= std::mem::take(&mut self.state.waiting) != Waiting::No;
         self.resume(local, me);
     }
 
@@ -178,7 +225,11 @@ impl Link {
 
     /// The kernel did not take all of it. Nothing more is sent or read until it does.
     pub(crate) fn block(&mut self, mut rest: Box<Outgoing>, local: &mut Local) {
-        debug_assert!(self.outgoing.is_none(), "nothing is queued between a send and its answer");
+        // Somebody whose answer came before may have delivered to this one.
+        if let Some(mut newer) = self.outgoing.take() {
+            rest.append(&mut newer);
+            local.put_outgoing(newer);
+        }
         if self.rules.planted == Some(Planted::RestLost) {
             rest.clear(&mut local.pool);
         }
@@ -187,6 +238,7 @@ impl Link {
         }
         self.outgoing = Some(rest);
         self.state.blocked = true;
+        self.yield_to_urgent();
         self.stop_reading(local);
         local.requests.push(Request::WaitWritable(self.socket));
     }

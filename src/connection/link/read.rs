@@ -19,10 +19,15 @@ impl Link {
         self.state.paused || self.state.choked || self.state.waiting != Waiting::No
     }
 
-    /// So much waits to be sent in this turn that reading on would overflow the queue of a peer that does read.
+    /// So much waits to be sent to a peer that does read that reading on would overflow its queue.
     pub(super) fn is_ahead(&self) -> bool {
         let queued = self.outgoing.as_ref().map_or(0, |outgoing| outgoing.bytes());
-        queued >= self.rules.send_queue_bytes_max / 4
+        // What waits for the end of a stream may wait for what is to be read.
+        let later = match &self.behind {
+            Some(behind) if !self.state.streaming => behind.later.bytes(),
+            _ => 0,
+        };
+        queued + later >= self.rules.send_queue_bytes_max / 4
     }
 
     /// Keeps bytes that must wait, behind those that wait already, in a block that keeps nobody else's.
