@@ -1,5 +1,6 @@
 //! The demos' flags, alike in all of them.
 
+use crate::sessions::SessionsConfig;
 use clap::{Args, ValueEnum};
 use corewire::server::{Config, Placement};
 use std::time::Duration;
@@ -97,6 +98,9 @@ impl ServerFlags {
         config.placement = match self.placement {
             PlacementFlag::LeastLoaded => Placement::LeastLoaded,
             PlacementFlag::RoundRobin => Placement::RoundRobin,
+            PlacementFlag::UserHash => {
+                Placement::UserHash { partitions: SessionsConfig::default().partitions }
+            }
         };
         config.rules.wire.message_bytes_max = self.max_message;
         config.rules.wire.frame_bytes_max = self.max_message;
@@ -124,6 +128,8 @@ pub enum PlacementFlag {
     LeastLoaded,
     /// One after the other
     RoundRobin,
+    /// Near what is kept of the user, whom `?user=` names; for as many partitions as [`SessionsConfig`] has by default
+    UserHash,
 }
 
 /// Sizes to begin with: [`Config::small`] and the others. Other flags go before it.

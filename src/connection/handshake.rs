@@ -93,8 +93,25 @@ impl<'a> Deref for Upgrade<'a> {
 pub(crate) trait Doorman {
     /// A session for this request, now or later.
     fn admit(&self, upgrade: &Upgrade<'_>, calls: &Calls, to: ActorId) -> Result<Admitted, Refusal>;
+    /// Whose this request is, if anybody can say.
+    fn user_of(&self, upgrade: &Upgrade<'_>) -> Option<Vec<u8>>;
     /// Writes the answer to a request for something else.
     fn plain(&self, request: &http::Request<'_>, answer: &mut Vec<u8>);
+}
+
+/// Whose the request is whose first bytes these are, if they are enough to tell.
+pub(crate) fn user_of(
+    bytes: &[u8],
+    peer: SocketAddr,
+    doorman: &dyn Doorman,
+    rules: &Rules,
+) -> Option<Vec<u8>> {
+    match handshake::parse(bytes, &rules.head) {
+        Ok(Progress::Upgrade { request, .. }) => {
+            doorman.user_of(&Upgrade { request, peer, attached: RefCell::default() })
+        }
+        _ => None,
+    }
 }
 
 /// A request that was accepted.

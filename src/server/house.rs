@@ -8,7 +8,7 @@ use crate::actor::ActorId;
 use crate::actor::envelope::{Envelope, What};
 use crate::actor::local::{Local, Request};
 use crate::buf::Pool;
-use crate::connection::handshake::{Doorman, Handshake};
+use crate::connection::handshake::{self, Doorman, Handshake};
 use crate::connection::{Planted, Rules};
 use crate::ring::parcel::Parcel;
 use crate::shard::{Completion, Driver, Sent, ShardId, Tenants, Time};
@@ -16,6 +16,7 @@ use crate::sync::Arc;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -120,11 +121,31 @@ impl<S: Send + 'static> House<S> {
         self.goodbye.drained && self.shared.all_drained()
     }
 
+    /// Whose the connection is, as far as its first bytes say.
+    fn user_of<D: Driver<Socket = S>>(
+        &mut self,
+        socket: &S,
+        peer: SocketAddr,
+        driver: &mut D,
+    ) -> Option<Vec<u8>> {
+        let mut head = [0; PEEK_BYTES];
+        let peeked = driver.peek(socket, &mut head);
+        let head = &head[..peeked];
+        // Nothing of ours is changed in there; whoever panics is told of by the hook, as everywhere.
+        let user =
+            catch_unwind(AssertUnwindSafe(|| handshake::user_of(head, peer, &*self.doorman, &self.rules)));
+        user.unwrap_or_else(|_| {
+            self.local.counters.panics += 1;
+            tracing::error!("`user_by` panicked; the connection is placed as if it had not known");
+            None
+        })
+    }
+
     /// A peer has connected. What is on its way to a shard counts there already.
-    fn place(&mut self, socket: S, peer: SocketAddr) {
+    fn place(&mut self, socket: S, peer: SocketAddr, user: Option<&[u8]>) {
         let me = self.me();
         let mut arrival = Arrival { socket, peer, turned_away: false };
-        match self.placer.claim(&self.shared) {
+        match self.placer.claim(&self.shared, user) {
             Some(to) if to == me => return self.arrive(arrival),
             Some(to) => {
                 let envelope =
@@ -313,7 +334,9 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             }
             Completion::Accepted(socket, peer) => {
                 self.door.back_off = Duration::ZERO;
-                self.place(socket, peer);
+                let wanted = self.placer.wants_user();
+                let user = if wanted { self.user_of(&socket, peer, driver) } else { None };
+                self.place(socket, peer, user.as_deref());
             }
             Completion::AcceptFailed(error) => self.accept_failed(&error, self.local.now()),
         }
@@ -418,6 +441,8 @@ fn door_of(shard: ShardId) -> ActorId {
     ActorId { generation: NonZeroU64::MAX, slot: u32::MAX, shard }
 }
 
+/// Room for the head of a request, on the stack.
+const PEEK_BYTES: usize = 4096;
 const BACK_OFF_MIN: Duration = Duration::from_millis(20);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 const GOODBYES_PER_TURN: u32 = 256;

@@ -183,6 +183,28 @@ impl Server {
         self
     }
 
+    /// Says whose a request is, for [`Placement::UserHash`]: what it returns is the user's id. If nothing is said, that is what
+    /// follows `user=` in the query, as it came. Not asked where connections are placed otherwise; a panic in it is as `None`.
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    /// use corewire::server::Placement;
+    ///
+    /// let mut config = Config::default();
+    /// config.placement = Placement::UserHash { partitions: 16 };
+    /// let server = Server::bind(":9001")
+    ///     .config(config)
+    ///     .user_by(|upgrade| upgrade.header("x-user").map(|user| user.as_bytes().to_vec()));
+    /// # drop(server);
+    /// ```
+    pub fn user_by(
+        mut self,
+        user_of: impl Fn(&Upgrade<'_>) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.routes.user_by(user_of);
+        self
+    }
+
     /// Every shard has an actor that `make` makes for it, reached by [`Context::service`](crate::actor::Context::service)
     /// there and by [`service_on`](crate::actor::Context::service_on) from everywhere. It is made before the server
     /// serves: if `make` panics, the server does not start. Services start in the order in which they are given, before
@@ -480,6 +502,7 @@ impl Building {
             receive_blocks: pool_config.receive_blocks as u16,
             incremental: features.incremental,
             receive_window_bytes: config.receive_window_bytes,
+            accept_deferred: config.placement.wants_user(),
             epoch,
         };
         let driver = UringDriver::new(me, peers, Some(listener), &uring)?;

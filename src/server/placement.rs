@@ -17,6 +17,24 @@ pub enum Placement {
     LeastLoaded,
     /// One after the other, whatever they have to do.
     RoundRobin,
+    /// Where the user's partition lives ([`shard_of_user`]), so that all connections of a user are on one shard, with whatever
+    /// is kept of the user there: [`Server::user_by`](super::Server::user_by) says whose a request is.
+    ///
+    /// The kernel then hands over a connection when its first bytes have come, which are looked at before it is placed. Where
+    /// they are not the whole head of a request of at most 4 KiB, where nobody can say whose it is, or where that shard is
+    /// full, this is as [`Self::LeastLoaded`]: it is a way to be near, and nothing may rely on it. Who says nothing is
+    /// accepted after a second or more, and the time for its handshake begins then.
+    UserHash {
+        /// How many partitions there are.
+        partitions: u16,
+    },
+}
+
+impl Placement {
+    /// Whether it matters whose a connection is.
+    pub(crate) fn wants_user(self) -> bool {
+        matches!(self, Self::UserHash { .. })
+    }
 }
 
 /// Chooses, on one shard.
@@ -37,11 +55,21 @@ impl Placer {
     }
 
     /// A shard for one more connection, which counts there from now on; `None` if all are full.
-    pub(super) fn claim(&mut self, shared: &Shared) -> Option<ShardId> {
+    pub(super) fn claim(&mut self, shared: &Shared, user: Option<&[u8]>) -> Option<ShardId> {
         match self.placement {
+            Placement::UserHash { partitions } => {
+                let home = user.map(|user| shard_of_user(user, partitions, shared.shards.len() as u16));
+                let home = home.filter(|&home| !shared.is_stuck(home) && self.claim_on(home, shared));
+                home.or_else(|| self.claim_least_loaded(shared))
+            }
             Placement::LeastLoaded => self.claim_least_loaded(shared),
             Placement::RoundRobin => self.claim_next(shared),
         }
+    }
+
+    /// Whether [`Self::claim`] would like to know whose it is.
+    pub(super) fn wants_user(&self) -> bool {
+        self.placement.wants_user()
     }
 
     /// The same for a shard that is not asked for: whether it has room.

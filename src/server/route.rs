@@ -19,7 +19,11 @@ struct Paths {
     entries: Vec<Entry>,
     /// What those get who ask for no WebSocket.
     pages: Vec<(String, Page)>,
+    /// Whose a request is, if that was said.
+    user_of: Option<Box<UserOf>>,
 }
+
+type UserOf = dyn Fn(&Upgrade<'_>) -> Option<Vec<u8>> + Send + Sync;
 
 struct Entry {
     path: String,
@@ -107,6 +111,14 @@ impl Routes {
         self.paths().pages.push((path.to_owned(), page));
     }
 
+    /// Whose a request is.
+    pub(crate) fn user_by(
+        &mut self,
+        user_of: impl Fn(&Upgrade<'_>) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) {
+        self.paths().user_of = Some(Box::new(user_of));
+    }
+
     fn paths(&mut self) -> &mut Paths {
         Arc::get_mut(&mut self.0).expect("routes are added before they are shared")
     }
@@ -131,6 +143,16 @@ impl Doorman for Routes {
             upgrade.subprotocols().find(|offered| entry.subprotocols.iter().any(|ours| ours == offered));
         let session = entry.route.decide(upgrade, calls, to)?;
         Ok(Admitted { subprotocol: subprotocol.map(str::to_owned), session })
+    }
+
+    fn user_of(&self, upgrade: &Upgrade<'_>) -> Option<Vec<u8>> {
+        match &self.0.user_of {
+            Some(user_of) => user_of(upgrade),
+            None => {
+                let mut pairs = upgrade.query()?.split('&');
+                pairs.find_map(|pair| pair.strip_prefix("user=")).map(|user| user.as_bytes().to_vec())
+            }
+        }
     }
 
     fn plain(&self, request: &Request<'_>, answer: &mut Vec<u8>) {

@@ -99,6 +99,13 @@ pub trait Driver: Reader {
     /// Starts accepting, or stops. Stopping closes the listening socket.
     fn accept(&mut self, on: bool);
 
+    /// The first bytes that a peer has sent on a socket that is not attached yet, as far as they have come and `into` has room:
+    /// they are only looked at. Returns how many.
+    fn peek(&mut self, socket: &Self::Socket, into: &mut [u8]) -> usize {
+        let _ = (socket, into);
+        0
+    }
+
     /// Makes `socket` this shard's and starts to receive. Its completions carry `slot`.
     fn attach(&mut self, socket: Self::Socket, slot: Slot) -> SocketId;
 

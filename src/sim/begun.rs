@@ -77,7 +77,11 @@ impl Begun {
             let local =
                 Local::new(pool, mesh, heartbeat, outside.clone(), shared.jobs.clone(), config.bounds());
             let house = House::new(local, shared.clone(), routes.clone(), config, rng.u64(..));
-            Shard::new(SimDriver::new(wires.clone(), me, incremental), house, pace)
+            Shard::new(
+                SimDriver::new(wires.clone(), me, incremental, config.placement.wants_user()),
+                house,
+                pace,
+            )
         };
         let shards = Mesh::new(shards, config.lane_slots).into_iter().map(build).collect();
         let clients = {

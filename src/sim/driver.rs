@@ -33,6 +33,8 @@ pub(super) struct SimDriver {
     /// Posted by the kernel, not polled yet.
     pub(super) posted: VecDeque<Posted>,
     accepting: bool,
+    /// Who has said nothing is not accepted.
+    accept_deferred: bool,
     /// A send of the last enter fell short: that is a completion too.
     fell_short: bool,
     /// Until when it sleeps.
@@ -94,7 +96,7 @@ pub(super) enum Posted {
 }
 
 impl SimDriver {
-    pub(super) fn new(wires: Wires, me: ShardId, incremental: bool) -> Self {
+    pub(super) fn new(wires: Wires, me: ShardId, incremental: bool, accept_deferred: bool) -> Self {
         Self {
             wires,
             me,
@@ -112,6 +114,7 @@ impl SimDriver {
             rings: Vec::new(),
             posted: VecDeque::new(),
             accepting: false,
+            accept_deferred,
             fell_short: false,
             asleep: None,
         }
@@ -124,7 +127,7 @@ impl SimDriver {
             || !self.posted.is_empty()
             || !self.bulk.is_empty()
             || net.bells[usize::from(self.me.0)]
-            || self.accepting && !net.doors[usize::from(self.me.0)].queue.is_empty()
+            || self.accepting && self.next_to_accept(&net).is_some()
             || self.sockets.iter().any(|entry| entry.is_ready(&net))
     }
 
@@ -188,10 +191,11 @@ impl SimDriver {
             }
         }
         while self.accepting
-            && let Some(id) = net.doors[usize::from(self.me.0)].queue.pop_front()
+            && let Some(at) = self.next_to_accept(&net)
         {
+            let id = net.doors[usize::from(self.me.0)].queue.remove(at).expect("it was just seen there");
             if net.deals(Fault::AcceptFailure) {
-                net.doors[usize::from(self.me.0)].queue.push_front(id);
+                net.doors[usize::from(self.me.0)].queue.insert(at, id);
                 self.accepting = false;
                 self.posted.push_back(Posted::AcceptFailed);
                 break;
@@ -202,6 +206,12 @@ impl SimDriver {
                 break; // the others another time
             }
         }
+    }
+
+    /// Where in the queue the next is whom the kernel would hand over.
+    fn next_to_accept(&self, net: &Net) -> Option<usize> {
+        let mut queue = net.doors[usize::from(self.me.0)].queue.iter();
+        queue.position(|&id| !self.accept_deferred || net.connections[id].up.is_readable())
     }
 
     fn run_socket(&mut self, index: u32, net: &mut Net) {
@@ -420,6 +430,14 @@ impl Driver for SimDriver {
         for id in std::mem::take(&mut door.queue) {
             net.server_closes(id, true); // nobody will
         }
+    }
+
+    fn peek(&mut self, socket: &SimSocket, into: &mut [u8]) -> usize {
+        let net = self.wires.get();
+        let arrived = &net.connections[socket.id].up.arrived;
+        let peeked = arrived.len().min(into.len());
+        into.iter_mut().zip(arrived).for_each(|(to, byte)| *to = *byte);
+        peeked
     }
 
     fn attach(&mut self, socket: SimSocket, slot: Slot) -> SocketId {

@@ -102,6 +102,17 @@ impl World {
         self
     }
 
+    /// Says whose a request is, as with [`Server::user_by`](crate::Server::user_by). Where connections are placed by that, who
+    /// says nothing is not accepted.
+    #[must_use]
+    pub fn user_by(
+        mut self,
+        user_of: impl Fn(&Upgrade<'_>) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.routes.user_by(user_of);
+        self
+    }
+
     /// Every shard has an actor that `make` makes, as with [`Server::service`](crate::Server::service).
     #[must_use]
     pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {

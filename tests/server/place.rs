@@ -1,10 +1,10 @@
 //! Actors that are started on other shards of the real server, while these sleep; and connections, which live where they are
 //! placed.
 
-use super::harness::{Local, Said, exchange, request, wait_until};
+use super::harness::{Client, Local, Said, connect, exchange, request, wait_until};
 use corewire::actor::{NotSpawned, Place};
 use corewire::prelude::*;
-use corewire::server::Placement;
+use corewire::server::{Placement, shard_of_user};
 use corewire::shard::ShardId;
 use corewire::wire::handshake::Key;
 
@@ -83,4 +83,47 @@ fn one_client_more_than_all_shards_may_have_is_answered_503() {
         clients.push(server.client());
         assert_eq!(server.handle.connections_by_shard(), [5; 2]);
     }
+}
+
+/// Tells its client where it is.
+struct Here;
+
+impl Session for Here {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        let shard = cx.shard().0.to_string();
+        Ok(cx.client().send_text(&shard)?)
+    }
+
+    fn message(&mut self, _: Message, _: &mut Context<Self>) -> Result<(), Close> {
+        Ok(())
+    }
+}
+
+#[test]
+fn connections_of_a_user_are_placed_where_the_user_lives() {
+    let server = Local::with(
+        |config| (config.workers, config.placement) = (3, Placement::UserHash { partitions: 16 }),
+        |server| server.at("/", |_: &Upgrade| Ok(Here)),
+    );
+    for n in 0..30 {
+        let user = format!("u{}", n % 10);
+        let (mut client, _) = Client::open_at(server.address, &format!("/?user={user}"), &[]);
+        let home = shard_of_user(user.as_bytes(), 16, 3).0.to_string();
+        assert_eq!(client.next(), Said::Text(home.into()), "{user}");
+    }
+    // Whose request comes in two pieces is served somewhere.
+    let key = Key::from_nonce(*b"sixteen nonces!!");
+    let request = request("/?user=u1", &[], &key);
+    let mut slow = Client::new(connect(server.address));
+    slow.raw(&request[..20]);
+    wait_until("the first piece has come", || server.handle.stats().connections > 0);
+    slow.raw(&request[20..]);
+    slow.opened(&key, &[]);
+    assert!(matches!(slow.next(), Said::Text(_)));
+    // And so is who says nothing for a while.
+    let mut silent = Client::new(connect(server.address));
+    wait_until("it is accepted all the same", || server.handle.stats().connections > 1);
+    silent.raw(&request);
+    silent.opened(&key, &[]);
+    assert!(matches!(silent.next(), Said::Text(_)));
 }

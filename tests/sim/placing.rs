@@ -1,7 +1,7 @@
 //! Where connections live: as evenly as was asked for, never more on a shard than it may have, whatever the network does.
 
 use corewire::prelude::*;
-use corewire::server::Placement;
+use corewire::server::{Placement, shard_of_user};
 use corewire::shard::ShardId;
 use corewire::sim::{self, Client, Fault, Faults, Heard, World};
 use std::collections::BTreeMap;
@@ -82,11 +82,12 @@ fn no_shard_has_more_clients_than_it_may_and_all_are_used_before_one_is_refused(
     sim::check(super::seeds(200), |world| {
         let seed = world.seed();
         let open = Open::default();
+        let wide = seed / 2 % 2 == 1;
         let faults = Faults::swarm(seed).with(Fault::Cut, 0.0);
         let mut world = world_of(world.faults(faults), &open, |config| {
             config.clients_per_shard_max = 5;
             config.placement = [Placement::LeastLoaded, Placement::RoundRobin][seed as usize % 2];
-            config.lane_slots = [2, 64][seed as usize / 2 % 2];
+            config.lane_slots = [2, 64][usize::from(wide)];
             config.rules.idle_timeout = Duration::from_secs(3600);
         });
         let first: Vec<_> = (0..25).map(|_| world.client(Client::at("/"))).collect();
@@ -100,7 +101,7 @@ fn no_shard_has_more_clients_than_it_may_and_all_are_used_before_one_is_refused(
         let (opened, turned_away) = counted(&world, &first);
         assert!(opened <= 15, "{opened} of 15");
         // Where the way to a shard is full, its room is not used.
-        assert!(opened == 15 || seed as usize / 2 % 2 == 0, "{opened} of 15, {turned_away} turned away");
+        assert!(opened == 15 || !wide, "{opened} of 15, {turned_away} turned away");
         *refused.lock().unwrap() += turned_away;
         world.drain();
         world.run_until_quiet(7_200_000);
@@ -126,4 +127,71 @@ fn there_is_room_again_when_clients_have_gone() {
         assert_eq!(world.report(late).heard.first(), Some(&Heard::Refused(503)));
     }
     world.shut_down();
+}
+
+/// Echoes, and notes whether it is where its user lives.
+struct AtHome(Arc<Mutex<(u32, u32)>>, String);
+
+impl Session for AtHome {
+    fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
+        let mut seen = self.0.lock().unwrap();
+        let home = shard_of_user(self.1.as_bytes(), 16, SHARDS);
+        *(if home == cx.shard() { &mut seen.0 } else { &mut seen.1 }) += 1;
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        Ok(cx.client().send(message)?)
+    }
+}
+
+/// How many of 30 connections of 5 users came to where their users live, and how many elsewhere.
+fn at_home_and_elsewhere(world: World, faults: Faults, panics: bool) -> (u32, u32) {
+    let seen = Arc::new(Mutex::new((0, 0)));
+    let theirs = seen.clone();
+    let make = move |upgrade: &Upgrade<'_>| {
+        let user = upgrade.query().and_then(|query| query.rsplit('=').next()).expect("it says who it is");
+        Ok(AtHome(theirs.clone(), user.to_owned()))
+    };
+    let mut world = world.shards(SHARDS).faults(faults).at("/", make);
+    world = world.configure(|config| config.placement = Placement::UserHash { partitions: 16 });
+    if panics {
+        world = world.user_by(|_| std::panic::resume_unwind(Box::new("on purpose")));
+    }
+    for n in 0..30 {
+        let client = Client::at(&format!("/?v=1&user=u{}", n % 5)).later(Duration::from_millis(n / 10));
+        world.client(client.text("hello").expects_echo().until_heard(1).close(1000));
+    }
+    world.run_until_quiet(7_200_000);
+    world.assert_echoed();
+    world.shut_down_after_panics(if panics { 30 } else { 0 });
+    *seen.lock().unwrap()
+}
+
+#[test]
+fn users_connections_live_where_their_partition_does() {
+    sim::check(super::seeds(50), |world| {
+        assert_eq!(at_home_and_elsewhere(world, Faults::none(), false), (30, 0));
+    });
+}
+
+#[test]
+fn whose_request_comes_in_pieces_is_served_elsewhere_if_need_be() {
+    let sums = Mutex::new((0, 0));
+    sim::check(super::seeds(200), |world| {
+        let faults = Faults::swarm(world.seed());
+        let (at_home, elsewhere) = at_home_and_elsewhere(world, faults, false);
+        let mut sums = sums.lock().unwrap();
+        *sums = (sums.0 + at_home, sums.1 + elsewhere);
+    });
+    let (at_home, elsewhere) = sums.into_inner().unwrap();
+    assert!(at_home > elsewhere && elsewhere > 100, "{at_home} at home, {elsewhere} elsewhere");
+}
+
+#[test]
+fn a_panic_of_who_is_to_say_whose_a_request_is_ends_nobody() {
+    sim::check(5, |world| {
+        let (at_home, elsewhere) = at_home_and_elsewhere(world, Faults::none(), true);
+        assert_eq!(at_home + elsewhere, 30);
+    });
 }

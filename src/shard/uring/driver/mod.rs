@@ -51,6 +51,8 @@ pub struct UringConfig {
     pub incremental: bool,
     /// What the kernel may hold of what one peer sends, once much is to come; 0 leaves it to the kernel.
     pub receive_window_bytes: u32,
+    /// Whether a peer is accepted only when it has said something, or nothing for a second, so that [`Driver::peek`] finds it.
+    pub accept_deferred: bool,
     /// The beginning of the world: the same for all shards.
     pub epoch: Instant,
 }
@@ -142,6 +144,9 @@ impl UringDriver {
         listener: Option<OwnedFd>,
         config: &UringConfig,
     ) -> io::Result<Self> {
+        if let Some(listener) = listener.as_ref().filter(|_| config.accept_deferred) {
+            defer_accept(listener)?;
+        }
         let ring = setup(config.entries)?;
         peers.rings[usize::from(me.0)].set(ring.as_raw_fd()).expect("a shard makes its ring once");
         let receive = ReceiveRing::register(&ring, config.receive_blocks, config.incremental)?;
@@ -200,6 +205,13 @@ impl Driver for UringDriver {
                 self.listener = None;
             }
         }
+    }
+
+    fn peek(&mut self, socket: &Socket, into: &mut [u8]) -> usize {
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        // SAFETY: the kernel writes no more than `into` has room for, before the call returns.
+        let peeked = unsafe { libc::recv(socket.0.as_raw_fd(), into.as_mut_ptr().cast(), into.len(), flags) };
+        usize::try_from(peeked).unwrap_or(0) // nothing yet, or broken: whoever receives is told
     }
 
     fn attach(&mut self, socket: Socket, slot: Slot) -> SocketId {
@@ -407,3 +419,19 @@ impl std::fmt::Debug for UringDriver {
 }
 
 const STARVED_SLEEP_MAX: Duration = Duration::from_millis(1);
+
+/// Has the kernel keep who has connected until something comes from there, for a second or so.
+fn defer_accept(listener: &OwnedFd) -> io::Result<()> {
+    let seconds: libc::c_int = 1;
+    // SAFETY: the kernel reads an `int` of the size that it is told of, before the call returns.
+    let set = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            (&raw const seconds).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
