@@ -6,17 +6,20 @@
 //! packet says how many from the other side were taken, so two services that talk need no messages for that alone. What is
 //! refused is tried again, with back-off. What waits is bounded by whoever pushes, who can ask how much it is.
 //!
+//! A service that fails is made anew and knows nothing any more. So packets say which of a service's lives they come from and
+//! are for: what was meant for a former life is dropped, and the others hear that there is a new one ([`Peer::anew`]).
+//!
 //! Does not know: what items are, who pushes them.
 
-use corewire::actor::{Actor, Context, Handler, Priority, Refused, Restart, Returned, SendError, TimerId};
+use corewire::actor::{Actor, Context, Handler, Priority, Refused, Returned, SendError, TimerId};
 use corewire::shard::{ShardId, Time};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A service whose actors on all shards talk to each other by [`Packets`].
 ///
 /// ```
-/// use corewire::actor::Restart;
 /// use corewire::prelude::*;
 /// use corewire::shard::ShardId;
 /// use corewire_actors::packets::{Packet, Packets, Peer};
@@ -41,7 +44,9 @@ use std::time::Duration;
 /// }
 ///
 /// impl Actor for Tally {
-///     const AS_SERVICE: Restart = Restart::Never; // the others hear that it is gone
+///     fn started(&mut self, cx: &mut Context<Self>) {
+///         self.flush_packets(cx);
+///     }
 ///
 ///     fn returned(&mut self, returned: Returned, cx: &mut Context<Self>) {
 ///         let _ = self.take_back(returned, cx); // it sends nothing else that could come back
@@ -79,7 +84,16 @@ pub trait Peer: Actor + Handler<Packet<Self::Item>, Reply = ()> {
     /// packet's have been taken.
     fn item(&mut self, from: ShardId, item: Self::Item, cx: &mut Context<'_, Self>);
 
-    /// The service of that shard has ended, by a panic or with its server, and is not coming back. What was for it and not
+    /// The service of that shard has failed, was made anew, and knows nothing of what was said to its former life. What that
+    /// had not taken is dropped; what is pushed here, and from now on, goes to the new one. If nothing is said, this is as
+    /// [`Self::gone`].
+    ///
+    /// All hear of it, if each calls [`Self::flush_packets`] in its [`Actor::started`].
+    fn anew(&mut self, shard: ShardId, cx: &mut Context<'_, Self>) {
+        self.gone(shard, cx);
+    }
+
+    /// The service of that shard has ended, by itself or with its server, and is not coming back. What was for it and not
     /// taken is dropped, and so is what is pushed from now on. Heard only by who had something to say to it.
     fn gone(&mut self, shard: ShardId, cx: &mut Context<'_, Self>) {
         let _ = (shard, cx);
@@ -87,9 +101,10 @@ pub trait Peer: Actor + Handler<Packet<Self::Item>, Reply = ()> {
 
     /// Sends what was pushed, and hands over what was pushed for this shard itself. To be called where a handler ends, of each
     /// message: when its mailbox is full, this service's own timer is lost, and whoever comes next does what it was for. With
-    /// nothing to do it costs next to nothing.
+    /// nothing to do it costs next to nothing. The first call greets the other shards.
     fn flush_packets(&mut self, cx: &mut Context<'_, Self>) {
         let mut sent_some = false;
+        self.packets().greet(cx.shards());
         loop {
             let me = cx.shard();
             while let Some(item) = self.packets().here.pop_front() {
@@ -114,18 +129,14 @@ pub trait Peer: Actor + Handler<Packet<Self::Item>, Reply = ()> {
 
     /// A packet has come. For the handler of [`Packet`], which does nothing else.
     fn take_packet(&mut self, packet: Packet<Self::Item>, cx: &mut Context<'_, Self>) {
-        const {
-            let stays_gone = matches!(Self::AS_SERVICE, Restart::Never);
-            assert!(
-                stays_gone,
-                "a next life would not know what the one before has taken: set AS_SERVICE to Never"
-            );
-        }
-        let Packet { from, number, taken, mut items } = packet;
+        let Packet { from, life, to, number, taken, mut items } = packet;
         if from == cx.shard() {
             self.packets().time_has_come(cx.now()); // what our own timer says
         } else {
-            let new = self.packets().receive(from, number, taken);
+            if self.packets().meet(from, life) {
+                self.anew(from, cx);
+            }
+            let new = self.packets().receive(from, life, to, number, taken);
             for item in items.drain(..) {
                 if new {
                     self.item(from, item, cx);
@@ -154,6 +165,9 @@ pub trait Peer: Actor + Handler<Packet<Self::Item>, Reply = ()> {
 #[derive(Debug)]
 pub struct Packets<I> {
     me: ShardId,
+    /// A number of its own for each life of each service.
+    life: u64,
+    has_greeted: bool,
     /// For this shard itself.
     here: VecDeque<I>,
     /// By shard.
@@ -167,6 +181,10 @@ pub struct Packets<I> {
 #[derive(Debug)]
 pub struct Packet<I> {
     from: ShardId,
+    /// Of its sender.
+    life: u64,
+    /// That of its receiver, as far as the sender knows; 0 if it does not.
+    to: u64,
     /// Of those with items, by one more each; 0 is none.
     number: u64,
     /// The number of the last that its sender has taken from its receiver.
@@ -178,12 +196,14 @@ pub struct Packet<I> {
 /// What is known of one other shard.
 #[derive(Debug)]
 struct Pair<I> {
+    /// Of the service there; 0 is not known yet, and no items are sent.
+    life: u64,
     waiting: Vec<I>,
     /// Empty, for the next.
     room: Vec<I>,
     /// The number of the last packet with items.
     sent: u64,
-    /// That one has not been taken yet, and was sent then.
+    /// That one has not been taken yet, or no greeting was answered, and was sent then.
     under_way: Option<Time>,
     /// The number of the last that was taken from there.
     taken: u64,
@@ -199,7 +219,15 @@ struct Pair<I> {
 impl<I> Packets<I> {
     /// For the service of this shard.
     pub fn of(shard: ShardId) -> Self {
-        Self { me: shard, here: VecDeque::new(), pairs: Vec::new(), to_send: Vec::new(), timer: None }
+        Self {
+            me: shard,
+            life: LIVES.fetch_add(1, Ordering::Relaxed),
+            has_greeted: false,
+            here: VecDeque::new(),
+            pairs: Vec::new(),
+            to_send: Vec::new(),
+            timer: None,
+        }
     }
 
     /// Says `item` to the service of `shard`, which may be this one. It goes with the next [`Peer::flush_packets`], or when
@@ -233,6 +261,34 @@ impl<I> Packets<I> {
         &mut self.pairs[index]
     }
 
+    /// Says to all others that this life has begun.
+    fn greet(&mut self, shards: u16) {
+        if std::mem::replace(&mut self.has_greeted, true) {
+            return;
+        }
+        let me = self.me;
+        for shard in (0..shards).map(ShardId).filter(|&shard| shard != me) {
+            self.pair(shard).owes = true;
+            self.list(shard);
+        }
+    }
+
+    /// Whether the service there is another than the one that was known.
+    fn meet(&mut self, shard: ShardId, life: u64) -> bool {
+        let pair = self.pair(shard);
+        let known = pair.life;
+        if known >= life {
+            return false; // the same, or a word of a former one's
+        }
+        if known == 0 {
+            (pair.life, pair.under_way) = (life, None); // it was a greeting that was under way, if anything
+        } else {
+            *pair = Pair { life, is_listed: pair.is_listed, ..Pair::new() };
+        }
+        self.list(shard);
+        known != 0
+    }
+
     /// Something may have to be sent there.
     fn list(&mut self, shard: ShardId) {
         if !std::mem::replace(&mut self.pair(shard).is_listed, true) {
@@ -260,12 +316,14 @@ impl<I> Packets<I> {
     }
 
     fn pack(&mut self, shard: ShardId, now: Time) -> Packet<I> {
-        let from = self.me;
+        let (from, life) = (self.me, self.life);
         let pair = self.pair(shard);
         (pair.owes, pair.again_at) = (false, None);
         let mut items = std::mem::take(&mut pair.room);
         let mut number = 0;
-        if pair.under_way.is_none() && !pair.waiting.is_empty() {
+        if pair.life == 0 {
+            pair.under_way = Some(now); // a greeting
+        } else if pair.under_way.is_none() && !pair.waiting.is_empty() {
             std::mem::swap(&mut items, &mut pair.waiting);
             if items.len() > ITEMS_MAX {
                 pair.waiting = items.split_off(ITEMS_MAX);
@@ -274,13 +332,22 @@ impl<I> Packets<I> {
             pair.under_way = Some(now);
             number = pair.sent;
         }
-        Packet { from, number, taken: pair.taken, items }
+        Packet { from, life, to: pair.life, number, taken: pair.taken, items }
     }
 
     /// Whether what is in it is new.
-    fn receive(&mut self, from: ShardId, number: u64, taken: u64) -> bool {
+    fn receive(&mut self, from: ShardId, life: u64, to: u64, number: u64, taken: u64) -> bool {
+        let me = self.life;
         let pair = self.pair(from);
+        if life != pair.life {
+            return false; // a former life's
+        }
         pair.back_off = Duration::ZERO;
+        if to != me {
+            pair.owes = true; // it was for a former life of ours, or for nobody known
+            self.list(from);
+            return false;
+        }
         if taken == pair.sent {
             pair.under_way = None;
         }
@@ -304,9 +371,15 @@ impl<I> Packets<I> {
 
     /// What has come back goes before what has been pushed since.
     fn put_back(&mut self, shard: ShardId, packet: Packet<I>, now: Time) {
-        let Packet { number, mut items, .. } = packet;
+        let Packet { life, to, number, mut items, .. } = packet;
+        let me = self.life;
         let pair = self.pair(shard);
-        if number > 0 {
+        if life != me || to != pair.life {
+            return; // from or to a former life
+        }
+        if to == 0 {
+            pair.under_way = None; // the greeting
+        } else if number > 0 {
             items.append(&mut pair.waiting);
             pair.waiting = items;
             pair.sent -= 1;
@@ -314,7 +387,7 @@ impl<I> Packets<I> {
         } else {
             pair.room = items;
         }
-        pair.owes = pair.taken > 0;
+        pair.owes = true;
         pair.back_off = (pair.back_off * 2).clamp(BACK_OFF_MIN, BACK_OFF_MAX);
         pair.again_at = Some(now + pair.back_off);
         self.list(shard);
@@ -360,6 +433,7 @@ impl<I> Packets<I> {
 impl<I> Pair<I> {
     fn new() -> Self {
         Self {
+            life: 0,
             waiting: Vec::new(),
             room: Vec::new(),
             sent: 0,
@@ -410,8 +484,8 @@ fn set_timer<A: Peer>(service: &mut A, cx: &mut Context<'_, A>) {
         Some((_, timer)) => drop(cx.cancel(timer)),
         None => {}
     }
-    let (me, from) = (cx.address(), packets.me);
-    let word = Packet { from, number: 0, taken: 0, items: Vec::new() };
+    let (me, from, life) = (cx.address(), packets.me, packets.life);
+    let word = Packet { from, life, to: life, number: 0, taken: 0, items: Vec::new() };
     match cx.after(next.since(now), me, word) {
         Ok(timer) => packets.timer = Some((next, timer)),
         Err(error) => {
@@ -424,6 +498,7 @@ fn set_timer<A: Peer>(service: &mut A, cx: &mut Context<'_, A>) {
     }
 }
 
+static LIVES: AtomicU64 = AtomicU64::new(1);
 /// As many go at once, so that who takes them comes to its other mail soon.
 const ITEMS_MAX: usize = 1024;
 const BACK_OFF_MIN: Duration = Duration::from_millis(1);

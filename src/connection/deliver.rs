@@ -58,6 +58,16 @@ impl<A: Actor> Context<'_, A> {
         }
     }
 
+    /// Closes all sessions of this shard, as [`Self::close_session`] does one: for a service that has lost what it knew of them.
+    pub fn close_sessions(&mut self, how: &Close) {
+        let me = self.me;
+        for id in self.local.all_connections() {
+            if id != me {
+                close(self.local, id, how.clone());
+            }
+        }
+    }
+
     /// How many frames and bytes of a room wait for the client of a session of this shard. `None`: nobody is there.
     pub fn waiting_for(&mut self, session: ActorId, room: u32) -> Option<(u32, usize)> {
         with_link(self.local, session, |link, _, _| link.waits_of(room))

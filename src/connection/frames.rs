@@ -226,7 +226,9 @@ impl<A: Actor> Context<'_, A> {
     /// # Errors
     /// The shard's quota for outgoing bytes is used up.
     pub fn frame_writer(&mut self, bytes: usize) -> Result<FrameWriter, Exhausted> {
-        Ok(FrameWriter { block: self.local.pool.take(bytes)?, ends: Vec::new() })
+        let block =
+            self.local.pool.take(bytes).inspect_err(|exhausted| self.local.memory_is_short(*exhausted))?;
+        Ok(FrameWriter { block, ends: Vec::new() })
     }
 
     /// A message as a frame, without a copy: its header goes where the client's longer one was, or into room that was left

@@ -21,7 +21,7 @@ pub enum Slow {
     DropOldest,
     /// The new one is dropped.
     DropNewest,
-    /// Full or not, the new one takes the place of the one that waits with the same key; without one, as
+    /// Full or not, the one that waits with the same key is dropped for the new one, which goes to the end; without one, as
     /// [`Self::DropOldest`].
     KeepLatest,
     /// The client is closed with 1013, and what waits for it is dropped.
@@ -39,7 +39,7 @@ pub struct Terms<'k> {
     pub slow: Slow,
     /// How many frames of this room may wait for one client.
     pub queue_frames: u32,
-    /// How many bytes they may be; one frame may wait whatever its size.
+    /// How many bytes they may be; one frame may wait even if it is longer, up to what may wait for a client of all rooms.
     pub queue_bytes: u32,
     /// Of each frame, for [`Slow::KeepLatest`]; those beyond have none.
     pub keys: &'k [Option<u64>],
@@ -151,24 +151,18 @@ impl Later {
         let key = terms.keys.get(index).copied().flatten();
         let waiting = Waiting { piece: Piece::Shared(frames.shared().clone(), range), room: Some(room), key };
         let mut dropped = 0;
-        if terms.slow == Slow::KeepLatest
-            && let Some(key) = key
-            && let Some(at) =
-                self.find(terms.priority, |waiting| waiting.room == Some(room) && waiting.key == Some(key))
-        {
-            // In its place, so that a key that changes often is not put off again and again.
-            let before = std::mem::replace(&mut self.classes[terms.priority as usize][at], waiting);
-            self.forget(&before);
-            self.remember(room, bytes);
-            let mut dropped = 1;
-            // It may be longer than the one before.
-            while self.share(room).0 > 1
-                && self.share(room).1 > terms.queue_bytes as usize
-                && self.drop_oldest(room, terms.priority, pool)
-            {
-                dropped += 1;
+        if bytes > bytes_max {
+            return if terms.slow == Slow::Close { None } else { Some(1) }; // nothing that waits need go for it: it is too long
+        }
+        if terms.slow == Slow::KeepLatest && key.is_some() {
+            // The new one goes to the end, so that a room's numbers only grow.
+            let is_it = |other: &Waiting| other.room == Some(room) && other.key == key;
+            let class = &mut self.classes[terms.priority as usize];
+            if let Some(before) = class.iter().position(is_it).and_then(|at| class.remove(at)) {
+                self.forget(&before);
+                recycle(before.piece, pool);
+                dropped = 1;
             }
-            return Some(dropped);
         }
         loop {
             let (frames_here, bytes_here) = self.share(room);
@@ -205,10 +199,6 @@ impl Later {
             }
         }
         false
-    }
-
-    fn find(&self, priority: Priority, is_it: impl Fn(&Waiting) -> bool) -> Option<usize> {
-        self.classes[priority as usize].iter().position(is_it)
     }
 
     fn remember(&mut self, room: u32, bytes: usize) {

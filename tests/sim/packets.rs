@@ -1,7 +1,6 @@
-//! Packets between services: whatever lanes and mailboxes refuse, every item comes once and in order; and a service that has
-//! ended keeps nothing of the others.
+//! Packets between services: whatever lanes and mailboxes refuse, every item comes once and in order; and when a service
+//! fails, all hear that it was made anew, and nothing of its former life comes to anybody.
 
-use corewire::actor::Restart;
 use corewire::prelude::*;
 use corewire::shard::ShardId;
 use corewire::sim::{self, Faults};
@@ -19,7 +18,10 @@ struct Book {
     /// By from and to.
     pushed: HashMap<(u16, u16), u64>,
     came: HashMap<(u16, u16), u64>,
-    gone: Vec<(u16, u16)>,
+    /// Who has heard that whose service was made anew.
+    anew: Vec<(u16, u16)>,
+    /// How often each was made.
+    made: [u32; SHARDS as usize],
     waiting: usize,
     came_back: u64,
     /// Messages that were handled, against items that came.
@@ -51,8 +53,19 @@ impl Post {
 }
 
 impl Actor for Post {
-    const AS_SERVICE: Restart = Restart::Never;
     const MAILBOX_SLOTS: Option<u32> = Some(2);
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        let ShardId(me) = cx.shard();
+        {
+            let mut book = self.book.lock().unwrap();
+            book.made[usize::from(me)] += 1;
+            // It has heard nothing, and has said nothing.
+            book.pushed.retain(|&(from, _), _| from != me);
+            book.came.retain(|&(_, to), _| to != me);
+        }
+        self.flush_packets(cx);
+    }
 
     fn returned(&mut self, returned: Returned, cx: &mut Context<Self>) {
         self.book.lock().unwrap().came_back += 1;
@@ -79,8 +92,19 @@ impl Peer for Post {
         }
     }
 
-    fn gone(&mut self, ShardId(shard): ShardId, cx: &mut Context<Self>) {
-        self.book.lock().unwrap().gone.push((cx.shard().0, shard));
+    fn anew(&mut self, ShardId(shard): ShardId, cx: &mut Context<Self>) {
+        let ShardId(me) = cx.shard();
+        {
+            let mut book = self.book.lock().unwrap();
+            book.anew.push((me, shard));
+            book.pushed.remove(&(me, shard));
+            book.came.remove(&(shard, me));
+        }
+        self.push(me, shard); // to the new one
+    }
+
+    fn gone(&mut self, shard: ShardId, _: &mut Context<Self>) {
+        panic!("{shard} is not for good");
     }
 }
 
@@ -146,59 +170,67 @@ fn items_of_packets_come_once_and_in_order_whatever_is_refused() {
         });
         let outside = world.outside();
         let posts: Vec<_> = outside.services::<Post>().collect();
-        let mut say = |world: &mut sim::World, victim: Option<u16>| {
-            for _ in 0..60 {
+        let mut say = |world: &mut sim::World, kills: bool| {
+            for n in 0..60 {
                 let (from, to) = (rng.usize(0..posts.len()), rng.u16(0..SHARDS));
                 let items = [1, 2, 1500][rng.usize(0..3)];
-                let known = victim.is_none_or(|victim| usize::from(victim) != from);
-                if known && outside.send(posts[from], Push(to, items)).is_err() {
+                if outside.send(posts[from], Push(to, items)).is_err() {
                     continue;
                 }
                 for _ in 0..rng.u8(0..4) {
                     let _ = outside.send(posts[usize::from(to)], Noise(20));
                 }
+                if kills && n % 20 == 0 {
+                    let _ = outside.send(posts[from], Kill(to)); // full: it lives on
+                }
                 world.run_for(rng.u64(0..2));
             }
-            world.run_for(20_000);
+            world.run_for(60_000);
         };
-        say(&mut world, None);
-        {
-            let mut book = book.lock().unwrap();
+        let check_all_came = |book: &Book| {
             // What was said from outside into a full mailbox has not come; what was pushed has.
             assert_eq!(book.came, book.pushed, "nothing is lost");
-            assert!(book.gone.is_empty());
+        };
+        say(&mut world, false);
+        {
+            let mut book = book.lock().unwrap();
+            check_all_came(&book);
+            assert!(book.anew.is_empty());
             let items: u64 = book.came.values().sum();
-            seen.lock()
-                .unwrap()
-                .iter_mut()
-                .zip([items, book.packets, book.came_back])
-                .for_each(|(sum, n)| *sum += n);
+            let sums = [items, book.packets, book.came_back];
+            seen.lock().unwrap().iter_mut().zip(sums).for_each(|(sum, n)| *sum += n);
             book.waiting = 0;
         }
-        let mut panics = 0;
         if seed % 2 == 0 && timers > 0 {
-            let victim = seed as u16 / 2 % SHARDS;
-            outside.send(posts[usize::from((victim + 1) % SHARDS)], Kill(victim)).expect("there is room");
-            panics = 1;
-            say(&mut world, Some(victim));
-            let mut book = book.lock().unwrap();
-            book.gone.sort_unstable();
-            let by = |shard| (shard, victim);
-            assert!(book.gone.contains(&by((victim + 1) % SHARDS)), "who killed it hears of it");
-            assert!(book.gone.is_sorted_by(|a, b| a < b), "and everybody once: {:?}", book.gone);
-            seen.lock().unwrap()[3] += book.gone.len() as u64;
-            for (pair, came) in &book.came {
-                assert!(pair.0 == victim || pair.1 == victim || book.pushed[pair] == *came, "{pair:?}");
+            say(&mut world, true);
+            let book = book.lock().unwrap();
+            check_all_came(&book);
+            let mut anew = vec![];
+            for shard in 0..SHARDS {
+                let lives = book.made[usize::from(shard)];
+                for other in (0..SHARDS).filter(|&other| other != shard) {
+                    // Who was made anew later knows it by no other life.
+                    let heard = book.anew.iter().filter(|&&heard| heard == (other, shard)).count() as u32;
+                    assert!(heard < lives, "{other} heard {heard} times that {shard} was made anew");
+                    let is_first = book.made[usize::from(other)] == 1;
+                    assert!(
+                        heard > 0 || lives == 1 || !is_first,
+                        "{other} has not heard that {shard} was made anew"
+                    );
+                    anew.push(heard);
+                }
             }
+            seen.lock().unwrap()[3] += anew.iter().map(|&heard| u64::from(heard)).sum::<u64>();
         }
+        let panics = book.lock().unwrap().made.iter().map(|&made| u64::from(made) - 1).sum();
         for &post in &posts {
-            let _ = outside.send(post, Look); // one may be gone
+            outside.send(post, Look).expect("there is room");
         }
         world.run_for(100);
         assert_eq!(book.lock().unwrap().waiting, 0, "nothing is kept, for nobody");
         world.shut_down_after_panics(panics);
     });
-    let [items, packets, came_back, gone] = seen.into_inner().unwrap();
-    println!("{items} items in {packets} packets, {came_back} came back, {gone} heard of an end");
-    assert!(packets * 20 < items && came_back > 1000 && gone > 200, "too little happened to tell");
+    let [items, packets, came_back, anew] = seen.into_inner().unwrap();
+    println!("{items} items in {packets} packets, {came_back} came back, {anew} heard of a new life");
+    assert!(packets * 20 < items && came_back > 1000 && anew > 300, "too little happened to tell");
 }

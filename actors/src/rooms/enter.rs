@@ -90,8 +90,6 @@ pub struct Leave {
 pub struct Publish {
     pub(super) room: Room,
     pub(super) note: Note,
-    /// The session that is not read from if members are behind.
-    pub(super) author: Option<ActorId>,
 }
 
 /// A member wants to know who is there: to the [`Rooms`] of its shard.
@@ -113,6 +111,8 @@ pub enum RoomError {
     BadName,
     /// As many rooms, or members, or rooms of one session, or watches as there may be.
     TooMany,
+    /// A note of more than 8 MiB, or than half of a shard's memory.
+    TooLarge,
     /// Whoever asks is in it already.
     AlreadyIn,
     /// Whoever asks is not in it.
@@ -125,7 +125,8 @@ impl fmt::Display for RoomError {
             Self::Busy => "too much is under way; try again later",
             Self::NoRooms => "this server has no rooms; start it with Server::service(Rooms::service(..))",
             Self::BadName => "a room's name has 1 to 255 bytes, a member's 1 to 64",
-            Self::TooMany => "there are as many rooms or members as there may be",
+            Self::TooMany => "there are as many rooms, members or watches as there may be: rooms_max, members_max, rooms_per_session_max, watches_max",
+            Self::TooLarge => "more is said at once than a room takes",
             Self::AlreadyIn => "already in this room",
             Self::NotIn => "not in this room",
         })
@@ -142,6 +143,7 @@ impl RoomError {
             Self::NoRooms => "no_rooms",
             Self::BadName => "bad_name",
             Self::TooMany => "too_many",
+            Self::TooLarge => "too_large",
             Self::AlreadyIn => "already_in",
             Self::NotIn => "not_in",
         }
@@ -177,7 +179,9 @@ pub trait InRooms {
     /// [`SlowRule::Pause`](super::SlowRule::Pause), this session's client is not read from for a while.
     ///
     /// # Errors
-    /// [`SendError::Full`]: too much is under way. [`SendError::Gone`]: this server has no rooms. The note comes back.
+    /// [`SendError::Full`]: too much is under way. [`SendError::Gone`]: this server has no rooms. The note comes back. What turns
+    /// out at the room's home not to have room, because so much waits there, is counted (`rooms.refused`), and told to the
+    /// client if it hears JSON.
     fn publish(&mut self, room: impl Into<Room>, note: impl Into<Note>) -> Result<(), SendError<Note>>;
 
     /// Has the client told who is in a room, in which it must be.
@@ -203,10 +207,10 @@ impl<A: Actor> InRooms for Context<'_, A> {
     }
 
     fn publish(&mut self, room: impl Into<Room>, note: impl Into<Note>) -> Result<(), SendError<Note>> {
-        let (room, note) = (room.into(), note.into());
+        let (room, mut note) = (room.into(), note.into());
         let Some(rooms) = self.service::<Rooms>() else { return Err(SendError::Gone(note)) };
-        let author = Some(self.address().id());
-        self.send(rooms, Publish { room, note, author }).map_err(|error| match error {
+        note.author = Some(self.address().id());
+        self.send(rooms, Publish { room, note }).map_err(|error| match error {
             SendError::Full(publish) => SendError::Full(publish.note),
             SendError::Gone(publish) => SendError::Gone(publish.note),
         })
@@ -247,7 +251,7 @@ impl RoomsFromOutside for Outside {
         let Some(home) = self.service_on::<Rooms>(room.home(self.shards())) else {
             return Err(SendError::Gone(note));
         };
-        self.send(home, Publish { room, note, author: None }).map_err(|error| match error {
+        self.send(home, Publish { room, note }).map_err(|error| match error {
             SendError::Full(publish) => SendError::Full(publish.note),
             SendError::Gone(publish) => SendError::Gone(publish.note),
         })

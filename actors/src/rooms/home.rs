@@ -4,10 +4,11 @@
 //! shard with members a ticket. What a shard does with it is its [`Relay`](super::relay)'s.
 
 use super::Room;
-use super::enter::Format;
+use super::enter::{Format, RoomError};
 use super::envelope::{self, What, plain_of};
-use super::item::{Item, Said, Since};
-use super::log::{Entry, Log};
+use super::item::{Entry, Item, Said, Since};
+use super::line::Line;
+use super::log::{Entry as LogEntry, Log};
 use super::note::{Body, Note};
 use super::people::People;
 use super::rules::RoomRules;
@@ -15,9 +16,10 @@ use crate::packets::Packets;
 use corewire::actor::{Actor, ActorId, Context, Priority};
 use corewire::buf::Exhausted;
 use corewire::connection::{FRAME_HEADER_BYTES_MAX, FrameWriter, Frames, FramesTicket, Message};
-use corewire::shard::ShardId;
+use corewire::shard::{ShardId, Time};
 use corewire::wire::Kind;
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// All that the room's home shard knows of it.
@@ -34,30 +36,22 @@ pub(super) struct Home {
     pending_bytes: usize,
     log: Log,
     lines: Vec<Line>,
+    members: HashMap<ActorId, Guest>,
     pub(super) people: People,
     /// Whose clients are not read from, because members are behind.
-    held: Vec<ActorId>,
+    held: HashSet<ActorId>,
     /// It is among those that are to be sealed; and among those that are to be told of again later.
     pub(super) is_listed: bool,
     pub(super) is_later: bool,
 }
 
-/// The way to one shard with members.
+/// A member, as its room's home sees it.
 #[derive(Debug)]
-struct Line {
-    shard: ShardId,
-    /// Members, by what they hear.
-    plain: u32,
-    json: u32,
-    /// Said, and not yet sent there.
-    waiting: VecDeque<Box<Said>>,
-    waiting_frames: u32,
-    waiting_bytes: usize,
-    /// Sent, and not yet heard by all members: the last number and the bytes of each.
-    under_way: VecDeque<(u64, usize)>,
-    under_way_bytes: usize,
-    /// Members there are far behind.
-    behind: bool,
+struct Guest {
+    /// Which of its entries.
+    entry: u64,
+    format: Format,
+    name: Option<Arc<str>>,
 }
 
 /// What became of a note.
@@ -66,8 +60,8 @@ pub(super) enum Taken {
     Yes,
     /// And its author is to be read from no more until members have caught up.
     Hold,
-    /// No room for it.
-    Full(Note),
+    /// It is not said.
+    No(Note, RoomError),
 }
 
 impl Home {
@@ -81,8 +75,9 @@ impl Home {
             pending_bytes: 0,
             log: Log::default(),
             lines: Vec::new(),
+            members: HashMap::new(),
             people: People::default(),
-            held: Vec::new(),
+            held: HashSet::new(),
             is_listed: false,
             is_later: false,
         }
@@ -98,62 +93,80 @@ impl Home {
     }
 
     pub(super) fn members(&self) -> usize {
-        self.lines.iter().map(|line| (line.plain + line.json) as usize).sum()
+        self.members.len()
     }
 
     /// Forgets what is too old.
-    pub(super) fn trim(&mut self, now_ms: u64) {
-        self.log.trim(&self.rules, now_ms);
+    pub(super) fn trim(&mut self, now: Time) {
+        self.log.trim(&self.rules, now);
+    }
+
+    /// Forgets all that was said.
+    pub(super) fn forget(&mut self) {
+        self.log = Log::default();
+    }
+
+    /// How much it remembers, in bytes.
+    pub(super) fn remembered_bytes(&self) -> usize {
+        self.log.bytes()
     }
 
     // ---- who is in it ----
 
-    /// Somebody comes. What it missed goes ahead of what is said from now on.
+    /// Somebody comes. What it missed goes ahead of what is said from now on. Returns how many frames that were.
     pub(super) fn enter<A: Actor>(
         &mut self,
         from: ShardId,
         who: ActorId,
-        name: Option<Arc<str>>,
-        format: Format,
-        since: Since,
+        Entry { entry, name, format, since }: Entry,
         packets: &mut Packets<Item>,
         cx: &mut Context<'_, A>,
-    ) {
-        let line = self.line(from);
-        *line.count(format) += 1;
-        if let Some(name) = name.filter(|_| self.rules.presence) {
-            self.people.come(who, name);
-        }
-        let (frames, seq) = match self.missed(format, since, cx) {
-            Ok(frames) => (frames, self.seq),
+    ) -> usize {
+        self.go(who); // of a former life of its shard's rooms
+        *self.line(from).count(format) += 1;
+        self.people.come(name.as_ref());
+        self.members.insert(who, Guest { entry, format, name });
+        let (frames, count) = match self.missed(format, since, true, cx) {
+            Ok(missed) => missed,
             Err(exhausted) => {
                 tracing::warn!(room = self.room.name(), %exhausted, "no memory for what a member has missed");
-                (None, self.seq)
+                // It is told that it has missed something, if there is memory for that.
+                self.missed(format, Since::Last(0), false, cx).unwrap_or_default()
             }
         };
-        packets.push(from, Item::Entered { room: self.room.clone(), who, seq, frames });
+        packets.push(from, Item::Entered { room: self.room.clone(), who, entry, seq: self.seq, frames });
+        count
     }
 
-    /// Somebody has gone.
-    pub(super) fn exit(&mut self, from: ShardId, who: ActorId, format: Format, packets: &mut Packets<Item>) {
-        let Some(at) = self.lines.iter().position(|line| line.shard == from) else { return };
+    /// Somebody has gone. False if that entry is not known: it was refused, or is over.
+    pub(super) fn exit(&mut self, who: ActorId, entry: u64, packets: &mut Packets<Item>) -> bool {
+        if self.members.get(&who).is_none_or(|guest| guest.entry != entry) {
+            return false;
+        }
+        let was_behind = self.go(who);
+        self.caught_up_after(was_behind, packets);
+        true
+    }
+
+    /// Takes a member out. Returns whether that ends a shard's being behind.
+    fn go(&mut self, who: ActorId) -> bool {
+        let Some(guest) = self.members.remove(&who) else { return false };
+        self.people.go(guest.name.as_ref());
+        let Some(at) = self.lines.iter().position(|line| line.shard == who.shard()) else { return false };
         let line = &mut self.lines[at];
-        let count = line.count(format);
-        *count = count.saturating_sub(1);
-        if line.plain + line.json == 0 {
-            let was_behind = self.lines.swap_remove(at).behind;
-            self.caught_up_after(was_behind, packets);
-        }
-        self.people.go(who);
+        *line.count(guest.format) -= 1;
+        line.plain + line.json == 0 && self.lines.swap_remove(at).behind
     }
 
-    /// A shard has gone with all its members.
+    /// A shard's rooms have gone with all their members.
     pub(super) fn lose(&mut self, shard: ShardId, packets: &mut Packets<Item>) {
-        if let Some(at) = self.lines.iter().position(|line| line.shard == shard) {
-            let was_behind = self.lines.swap_remove(at).behind;
-            self.people.lose(shard);
-            self.caught_up_after(was_behind, packets);
+        let lost: Vec<ActorId> = self.members.keys().copied().filter(|who| who.shard() == shard).collect();
+        let mut was_behind = false;
+        for who in lost {
+            was_behind |= self.go(who);
         }
+        self.held.retain(|who| who.shard() != shard);
+        self.caught_up_after(was_behind, packets);
     }
 
     fn line(&mut self, shard: ShardId) -> &mut Line {
@@ -164,14 +177,16 @@ impl Home {
         &mut self.lines[at]
     }
 
-    /// What somebody hears who comes: that it is in, and what it asked for of the past.
+    /// What somebody hears who comes: that it is in, and what it asked for of the past. And how many frames that is.
     fn missed<A: Actor>(
         &self,
         format: Format,
         since: Since,
+        is_all: bool,
         cx: &mut Context<'_, A>,
-    ) -> Result<Option<FramesTicket>, Exhausted> {
+    ) -> Result<(Option<FramesTicket>, usize), Exhausted> {
         let (count, recovered) = match since {
+            Since::Last(_) if !is_all => (0, false),
             Since::Last(count) => (count as usize, true),
             Since::Number { epoch, seq } if epoch == self.epoch => match self.log.after(seq, self.seq) {
                 Some(entries) => (entries.count(), true),
@@ -197,29 +212,37 @@ impl Home {
             });
         }
         if payloads.is_empty() {
-            return Ok(None);
+            return Ok((None, 0));
         }
         let bytes = payloads.iter().map(|(_, payload)| payload.len() + FRAME_HEADER_BYTES_MAX).sum();
         let mut frames = cx.frame_writer(bytes)?;
         for (kind, payload) in &payloads {
             frames.push(*kind, &[payload]).expect("it was made with room for all");
         }
-        Ok(cx.freeze(frames, 1).next())
+        Ok((cx.freeze(frames, 1).next(), payloads.len()))
     }
 
-    /// Tells members who has come and gone, if somebody wants to know.
-    pub(super) fn tell_presence<A: Actor>(&mut self, packets: &mut Packets<Item>, cx: &mut Context<'_, A>) {
-        let listeners = self.lines.iter().filter(|line| line.json > 0).count();
-        let mut payload = Vec::new();
-        self.people.write_changes(&mut payload, self.room.name(), self.members());
-        if listeners == 0 || payload.is_empty() {
-            return;
+    /// Tells members who has come and gone, if somebody wants to know. False: not yet, since memory or the way is short.
+    pub(super) fn tell_presence<A: Actor>(
+        &mut self,
+        packets: &mut Packets<Item>,
+        cx: &mut Context<'_, A>,
+    ) -> bool {
+        let is_wanted = |line: &&Line| line.json > 0 && self.rules.presence;
+        let listeners = self.lines.iter().filter(is_wanted).count();
+        if listeners > 0 {
+            if self.lines.iter().filter(is_wanted).any(|line| packets.waiting(line.shard) >= ASIDE_MAX) {
+                return false;
+            }
+            let mut payload = Vec::new();
+            self.people.write_changes(&mut payload, self.room.name(), self.members());
+            let Some(tickets) = one_frame(&payload, listeners, cx) else { return false };
+            for (line, frames) in self.lines.iter().filter(is_wanted).zip(tickets) {
+                packets.push(line.shard, Item::Aside { room: self.room.clone(), frames });
+            }
         }
-        let Some(tickets) = one_frame(&payload, listeners, cx) else { return };
-        let to = self.lines.iter().filter(|line| line.json > 0);
-        for (line, frames) in to.zip(tickets) {
-            packets.push(line.shard, Item::Aside { room: self.room.clone(), frames });
-        }
+        self.people.told();
+        true
     }
 
     /// Tells one member who is there.
@@ -246,19 +269,20 @@ impl Home {
     }
 
     /// Takes what is to be said next.
-    pub(super) fn take(&mut self, note: Note, author: Option<ActorId>) -> Taken {
-        let full = self.pending.len() as u32 >= self.rules.backlog_frames
-            || self.pending_bytes + note.body.len() > self.rules.backlog_bytes && !self.pending.is_empty();
-        if full {
-            return Taken::Full(note);
+    pub(super) fn take(&mut self, note: Note) -> Taken {
+        if note.len() > NOTE_BYTES_MAX {
+            return Taken::No(note, RoomError::TooLarge);
         }
-        self.pending_bytes += note.body.len();
+        let is_full = self.pending.len() as u32 >= self.rules.backlog_frames
+            || self.pending_bytes + note.len() > self.rules.backlog_bytes && !self.pending.is_empty();
+        if is_full {
+            return Taken::No(note, RoomError::Busy);
+        }
+        let author = note.author;
+        self.pending_bytes += note.len();
         self.pending.push(note);
         match author {
-            Some(author) if self.is_choked() && !self.held.contains(&author) => {
-                self.held.push(author);
-                Taken::Hold
-            }
+            Some(author) if self.is_choked() && self.held.insert(author) => Taken::Hold,
             _ => Taken::Yes,
         }
     }
@@ -280,24 +304,36 @@ impl Home {
         let mut batch: Vec<Note> = Vec::new();
         let mut is_whole = true;
         while let Some(note) = left.next() {
-            self.pending_bytes -= note.body.len();
-            let mut bytes = note.body.len();
+            self.pending_bytes -= note.len();
+            let mut bytes = note.len();
             let priority = note.priority;
             batch.push(note);
             while let Some(next) = left.next_if(|next| {
                 next.priority == priority
-                    && bytes + next.body.len() <= bytes_max
+                    && bytes + next.len() <= bytes_max
                     && batch.len() < frames_max as usize
             }) {
-                self.pending_bytes -= next.body.len();
-                bytes += next.body.len();
+                self.pending_bytes -= next.len();
+                bytes += next.len();
                 batch.push(next);
             }
             if let Err(exhausted) = self.say(&mut batch, now_ms, scratch, packets, cx) {
-                tracing::warn!(room = self.room.name(), %exhausted, "no memory for what is said in a room; it waits");
+                // What can never be had is not waited for.
+                let is_hopeless = match exhausted {
+                    Exhausted::Quota { asked_bytes, limit_bytes, .. } => asked_bytes > limit_bytes / 2,
+                    Exhausted::TooLarge { .. } => true,
+                    _ => false,
+                };
+                tracing::warn!(room = self.room.name(), %exhausted, is_hopeless, "no memory for what is said in a room");
+                if is_hopeless {
+                    for note in batch.drain(..) {
+                        not_said(&self.room, note, RoomError::TooLarge, packets, cx);
+                    }
+                    continue;
+                }
                 self.pending.append(&mut batch);
                 self.pending.extend(left.by_ref());
-                self.pending_bytes = self.pending.iter().map(|note| note.body.len()).sum();
+                self.pending_bytes = self.pending.iter().map(Note::len).sum();
                 is_whole = false;
                 break;
             }
@@ -337,7 +373,7 @@ impl Home {
         let mut plain = plain.map(|frames| cx.freeze(frames, plain_lines as u16 + u16::from(remembers)));
         let mut json = json.map(|frames| cx.freeze(frames, json_lines as u16));
         if remembers && let Some(ticket) = plain.as_mut().and_then(Iterator::next) {
-            self.remember(ticket.open(), first, now_ms, batch);
+            self.remember(ticket.open(), first, now_ms, cx.now(), batch);
         }
         batch.clear();
         for line in &mut self.lines {
@@ -410,11 +446,14 @@ impl Home {
         Ok(frames)
     }
 
-    fn remember(&mut self, frames: Frames, first: u64, at_ms: u64, batch: &mut [Note]) {
+    fn remember(&mut self, frames: Frames, first: u64, at_ms: u64, at: Time, batch: &mut [Note]) {
         for (index, note) in batch.iter_mut().enumerate() {
-            let is_json = matches!(&note.body, Body::Json(json) if !json.trim_start().starts_with('"'));
-            let entry = Entry {
+            // Of a string only the text is kept; any other value is kept as it is written.
+            let is_json =
+                matches!(&note.body, Body::Json(json) if matches!(plain_of(json), Cow::Borrowed(_)));
+            let entry = LogEntry {
                 seq: first + index as u64,
+                at,
                 at_ms,
                 from: note.from.take(),
                 id: note.id.take(),
@@ -429,12 +468,7 @@ impl Home {
     pub(super) fn heard(&mut self, from: ShardId, seq: u64, packets: &mut Packets<Item>) {
         let is_choked = self.is_choked();
         let Some(line) = self.lines.iter_mut().find(|line| line.shard == from) else { return };
-        while let Some(&(last, bytes)) = line.under_way.front()
-            && last <= seq
-        {
-            line.under_way.pop_front();
-            line.under_way_bytes -= bytes;
-        }
+        line.heard(seq);
         if !is_choked {
             line.pump(&self.rules, packets);
         }
@@ -451,7 +485,7 @@ impl Home {
     fn caught_up_after(&mut self, was_behind: bool, packets: &mut Packets<Item>) -> bool {
         let can_go_on = was_behind && !self.is_choked();
         if can_go_on {
-            for who in self.held.drain(..) {
+            for who in self.held.drain() {
                 packets.push(who.shard(), Item::Hold { who, on: false });
             }
             for line in &mut self.lines {
@@ -462,65 +496,17 @@ impl Home {
     }
 }
 
-impl Line {
-    fn new(shard: ShardId) -> Self {
-        Self {
-            shard,
-            plain: 0,
-            json: 0,
-            waiting: VecDeque::new(),
-            waiting_frames: 0,
-            waiting_bytes: 0,
-            under_way: VecDeque::new(),
-            under_way_bytes: 0,
-            behind: false,
-        }
-    }
-
-    fn count(&mut self, format: Format) -> &mut u32 {
-        match format {
-            Format::Plain => &mut self.plain,
-            Format::Json => &mut self.json,
-        }
-    }
-
-    fn say<A: Actor>(
-        &mut self,
-        said: Box<Said>,
-        rules: &RoomRules,
-        packets: &mut Packets<Item>,
-        cx: &mut Context<'_, A>,
-    ) {
-        self.waiting_frames += said.count;
-        self.waiting_bytes += said.bytes;
-        self.waiting.push_back(said);
-        self.pump(rules, packets);
-        // What that shard cannot take in time is lost for its members, who see a gap.
-        while self.waiting.len() > 1
-            && (self.waiting_frames > rules.backlog_frames || self.waiting_bytes > rules.backlog_bytes)
-        {
-            let Some(lost) = self.waiting.pop_front() else { break };
-            self.waiting_frames -= lost.count;
-            self.waiting_bytes -= lost.bytes;
-            cx.count("rooms.backlog_dropped", lost.count.into());
-        }
-    }
-
-    /// Sends on what may be under way.
-    fn pump(&mut self, rules: &RoomRules, packets: &mut Packets<Item>) {
-        let under_way_max = rules.under_way_max();
-        while let Some(said) = self.waiting.front()
-            && (self.under_way.is_empty()
-                || self.under_way.len() < under_way_max
-                    && self.under_way_bytes + said.bytes <= UNDER_WAY_BYTES_MAX)
-            && let Some(said) = self.waiting.pop_front()
-        {
-            self.waiting_frames -= said.count;
-            self.waiting_bytes -= said.bytes;
-            self.under_way.push_back((said.first + u64::from(said.count) - 1, said.bytes));
-            self.under_way_bytes += said.bytes;
-            packets.push(self.shard, Item::Said(said));
-        }
+/// Tells its author that a note was not said, if somebody can be told.
+pub(super) fn not_said<A: Actor>(
+    room: &Room,
+    note: Note,
+    why: RoomError,
+    packets: &mut Packets<Item>,
+    cx: &mut Context<'_, A>,
+) {
+    cx.count("rooms.refused", 1);
+    if let Some(who) = note.author {
+        packets.push(who.shard(), Item::NotSaid { room: room.clone(), who, id: note.id, why });
     }
 }
 
@@ -534,7 +520,9 @@ fn one_frame<A: Actor>(
     Some(cx.freeze(frames, tickets as u16))
 }
 
+/// No longer note is said: six times as much, which its JSON may be, is still one block.
+const NOTE_BYTES_MAX: usize = 8 << 20;
+/// Who comes and goes waits while so many items wait for a shard.
+const ASIDE_MAX: usize = 1024;
 /// A message of more than this is not copied but goes as it came.
 const MOVED_BYTES_MIN: usize = 16 << 10;
-/// So many bytes may be on their way to one shard.
-const UNDER_WAY_BYTES_MAX: usize = 1 << 20;

@@ -13,23 +13,23 @@ use std::sync::Arc;
 pub enum Item {
     // ---- from a relay to the home ----
     /// Somebody is about to be a member there. The first makes that shard a relay.
-    Enter { room: Room, who: ActorId, name: Option<Arc<str>>, format: Format, since: Since },
+    Enter { room: Room, who: ActorId, entry: Entry },
     /// Is not one any more.
-    Exit { room: Room, who: ActorId, format: Format },
+    Exit { room: Room, who: ActorId, entry: u64 },
     /// All its members have heard up to this number.
     Heard { room: Room, seq: u64 },
     /// Members are far behind, or none is any more: see [`SlowRule::Pause`](super::SlowRule::Pause).
     Behind { room: Room, on: bool },
     /// Somebody of that shard says something.
-    Say { room: Room, note: Note, author: Option<ActorId> },
+    Say { room: Room, note: Note },
     /// A member wants to know who is there.
     Who { room: Room, who: ActorId, format: Format },
 
     // ---- from the home to a relay ----
     /// A member is in, and has heard up to `seq` with these.
-    Entered { room: Room, who: ActorId, seq: u64, frames: Option<FramesTicket> },
+    Entered { room: Room, who: ActorId, entry: u64, seq: u64, frames: Option<FramesTicket> },
     /// It cannot be.
-    Refused { room: Room, who: ActorId, format: Format },
+    Refused { room: Room, who: ActorId, entry: u64 },
     /// Said in the room.
     Said(Box<Said>),
     /// To members of [`Format::Json`], outside of the order: who comes and goes.
@@ -60,10 +60,20 @@ pub struct Said {
     pub(super) json: Option<FramesTicket>,
 }
 
-/// What a new member wants to hear of the past.
+/// How somebody comes in.
 #[expect(unnameable_types, reason = "what shards say to each other is nobody else's")]
+#[derive(Debug)]
+pub struct Entry {
+    /// Its number, of its shard's: the answer carries it, so that an answer to an earlier one is known.
+    pub(super) entry: u64,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) format: Format,
+    pub(super) since: Since,
+}
+
+/// What a new member wants to hear of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
+pub(super) enum Since {
     /// This many at most.
     Last(u32),
     /// All after this number of this epoch.

@@ -7,57 +7,40 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Those, and whether there are unusually many.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Leaving {
     who: VecDeque<ActorId>,
-    /// How many more may be taken out in this turn.
-    left: u32,
-    /// When the present burst began, and how many it is so far.
-    began: Time,
+    /// The last that has ended, and how many have before it, each within [`QUIET`] of the next.
+    last_at: Time,
     burst: u32,
 }
 
-impl Default for Leaving {
-    fn default() -> Self {
-        Self { who: VecDeque::new(), left: PER_TURN, began: Time::ZERO, burst: 0 }
-    }
-}
-
 impl Leaving {
-    pub(super) fn add(&mut self, who: ActorId, now: Time) {
+    /// Somebody has ended. True if it makes a burst of what has ended of late: once for each.
+    pub(super) fn add(&mut self, who: ActorId, now: Time) -> bool {
         self.who.push_back(who);
-        if now.since(self.began) >= BURST {
-            self.began = now;
+        if now.since(self.last_at) >= QUIET {
             self.burst = 0;
         }
-        self.burst += 1;
+        self.last_at = now;
+        self.burst = self.burst.saturating_add(1);
+        self.burst == BURST_MIN
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.who.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.who.len()
     }
 
-    /// Those to take out now.
+    /// Those to take out in this turn.
     pub(super) fn next_few(&mut self) -> Vec<ActorId> {
-        let count = self.who.len().min(self.left as usize);
-        self.left -= count as u32;
+        let count = self.who.len().min(PER_TURN);
         self.who.drain(..count).collect()
-    }
-
-    /// A new turn has begun.
-    pub(super) fn next_turn(&mut self) {
-        self.left = PER_TURN;
-    }
-
-    /// If all are gone, and they were many: how many. Told once.
-    pub(super) fn burst_ended(&mut self, _: Time) -> Option<u32> {
-        let is_one = self.who.is_empty() && self.burst >= BURST_MIN;
-        is_one.then(|| std::mem::take(&mut self.burst))
     }
 }
 
 /// So many are taken out a turn.
-const PER_TURN: u32 = 256;
-/// So many within this time are a burst.
+const PER_TURN: usize = 256;
+/// So many are a burst.
 const BURST_MIN: u32 = 1000;
-const BURST: Duration = Duration::from_secs(1);
+/// So long after the last it is over.
+const QUIET: Duration = Duration::from_millis(100);

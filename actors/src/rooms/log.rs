@@ -1,12 +1,13 @@
 //! What was said in a room of late, for those who come later or come back.
 //!
-//! It keeps views of the frames that went to the members, so it holds no copy of its own while they are on their way.
+//! It keeps views of the frames that went to plain members, or would have gone: what others hear is written from those again.
 //!
 //! Does not know: who asks, or in which format they hear it.
 
 use super::envelope::{Said, What};
 use super::rules::RoomRules;
 use corewire::connection::Frames;
+use corewire::shard::Time;
 use corewire::wire::Kind;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(super) struct Log {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) seq: u64,
+    pub(super) at: Time,
     pub(super) at_ms: u64,
     pub(super) from: Option<Arc<str>>,
     pub(super) id: Option<Box<str>>,
@@ -44,11 +46,14 @@ impl Log {
     }
 
     /// Forgets what is too old.
-    pub(super) fn trim(&mut self, rules: &RoomRules, now_ms: u64) {
-        let age_ms = rules.history_age.as_millis() as u64;
-        while self.entries.front().is_some_and(|entry| entry.at_ms + age_ms < now_ms) {
+    pub(super) fn trim(&mut self, rules: &RoomRules, now: Time) {
+        while self.entries.front().is_some_and(|entry| now.since(entry.at) > rules.history_age) {
             self.forget_first();
         }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn forget_first(&mut self) -> bool {

@@ -4,7 +4,8 @@
 //! - [`InRooms`], [`Join`], [`Format`]: what sessions do; [`RoomsFromOutside`]: what other threads do
 //! - [`Room`], [`Note`], [`Body`]: a name, and what is said
 //! - [`RoomRules`], [`SlowRule`], [`RoomsConfig`]: limits, and what becomes of who is slow
-//! - `home`: order and what is remembered (`log`), who is there (`people`); `relay`: members of one shard
+//! - `home`: order and what is remembered (`log`), who is there (`people`), the way to shards (`line`); `relay`: members of one
+//!   shard
 //! - `item`: what shards say to each other; `envelope`: what is told in JSON
 //! - `leaving`: ten thousand who go at once; [`RoomsStats`]: how it all stands
 //!
@@ -39,6 +40,7 @@ mod envelope;
 mod home;
 mod item;
 mod leaving;
+mod line;
 mod log;
 mod note;
 mod people;
@@ -55,15 +57,16 @@ pub use rules::{MEMBER_NAME_BYTES_MAX, ROOM_NAME_BYTES_MAX, RoomRules, RoomsConf
 pub use stats::{AskStats, RoomsStats};
 
 use crate::packets::{Packet, Packets, Peer};
-use corewire::actor::{Actor, ActorId, Context, Down, Handler, Restart, Returned, TimerId};
-use corewire::connection::FRAME_HEADER_BYTES_MAX;
+use corewire::actor::{Actor, ActorId, Context, Down, Handler, Returned, TimerId};
+use corewire::connection::{Close, FRAME_HEADER_BYTES_MAX};
 use corewire::shard::{ShardId, Time};
 use corewire::wire::Kind;
 use home::{Home, Taken};
-use item::Item;
+use item::{Entry, Item, Since};
 use leaving::Leaving;
 use relay::Relay;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 /// The rooms of one shard: homes of some, relays of those that have members here.
@@ -79,9 +82,13 @@ pub struct Rooms {
     relays_made: u32,
     members: u32,
     seats: HashMap<ActorId, Seat>,
+    /// How many entries there were.
+    entries: u64,
+    /// Comings and goings, and questions, that homes of this shard have not come to yet.
+    callers: VecDeque<(ShardId, Item)>,
     leaving: Leaving,
-    /// Who is not read from because too much is on its way to other shards.
-    congested: Vec<ActorId>,
+    /// Who is not read from because too much is on its way to that shard.
+    congested: HashMap<ActorId, ShardId>,
     /// Homes with something to say, or to tell of who comes and goes; and those that do it at the next [`Tick`].
     to_seal: Vec<Room>,
     later: Vec<Room>,
@@ -92,6 +99,13 @@ pub struct Rooms {
     /// When the next [`Tick`] comes.
     tick: Option<(Time, TimerId)>,
     presence_at: Time,
+    trim_at: Time,
+    /// What the homes here remember, in bytes.
+    remembered_bytes: usize,
+    /// Relays with members for whom publishers wait.
+    watching: Vec<u32>,
+    /// Another has had this shard before, and failed.
+    is_second: bool,
     scratch: Vec<u8>,
     epochs: u64,
 }
@@ -99,10 +113,20 @@ pub struct Rooms {
 /// Where a session is.
 #[derive(Debug, Default)]
 struct Seat {
-    /// Which relays, and its places there.
-    places: Vec<(u32, u32)>,
-    /// How many homes want it not to be read from.
-    holds: u32,
+    places: Vec<Place>,
+    /// Shards whose homes want it not to be read from, once for each; this one, if too much of it is on its way.
+    holders: Vec<ShardId>,
+}
+
+/// A session in a room.
+#[derive(Debug, Clone)]
+struct Place {
+    relay: u32,
+    /// Which of the relay's members.
+    at: u32,
+    /// Which of its entries this is.
+    entry: u64,
+    name: Option<Arc<str>>,
 }
 
 /// All that was said so far is to be numbered.
@@ -117,6 +141,7 @@ struct Tick;
 impl Rooms {
     /// For [`Server::service`](corewire::Server::service).
     pub fn service(config: RoomsConfig) -> impl Fn(ShardId) -> Self + Send + Sync + 'static {
+        let made = Mutex::new(HashSet::new());
         move |shard| Self {
             config: config.clone(),
             packets: Packets::of(shard),
@@ -127,8 +152,10 @@ impl Rooms {
             relays_made: 0,
             members: 0,
             seats: HashMap::new(),
+            entries: 0,
+            callers: VecDeque::new(),
             leaving: Leaving::default(),
-            congested: Vec::new(),
+            congested: HashMap::new(),
             to_seal: Vec::new(),
             later: Vec::new(),
             seal_is_coming: false,
@@ -136,6 +163,10 @@ impl Rooms {
             work_is_coming: false,
             tick: None,
             presence_at: Time::ZERO,
+            trim_at: Time::ZERO,
+            remembered_bytes: 0,
+            watching: Vec::new(),
+            is_second: made.lock().is_ok_and(|mut made| !made.insert(shard)),
             scratch: Vec::new(),
             epochs: now_ms() << 16 | u64::from(shard.0),
         }
@@ -171,11 +202,18 @@ impl Rooms {
         for room in rooms.drain(..) {
             let Some(home) = self.homes.get_mut(&room) else { continue };
             home.is_listed = false;
+            let before = home.remembered_bytes();
             let mut is_done = home.seal(now_ms, &mut self.scratch, &mut self.packets, cx);
+            self.remembered_bytes += home.remembered_bytes();
+            self.remembered_bytes -= before;
+            if self.remembered_bytes > self.config.history_bytes_max {
+                cx.count("rooms.history_full", 1);
+                self.remembered_bytes -= home.remembered_bytes();
+                home.forget();
+            }
             if home.people.has_changes() {
-                if tells {
+                if tells && home.tell_presence(&mut self.packets, cx) {
                     self.presence_at = cx.now() + PRESENCE_EVERY;
-                    home.tell_presence(&mut self.packets, cx);
                 } else {
                     is_done = false;
                 }
@@ -193,82 +231,115 @@ impl Rooms {
         }
     }
 
+    /// Forgets what is too old, and rooms that nobody is in.
+    fn trim(&mut self, now: Time) {
+        self.trim_at = now + TRIM_EVERY;
+        self.remembered_bytes = 0;
+        self.homes.retain(|_, home| {
+            home.trim(now);
+            self.remembered_bytes += home.remembered_bytes();
+            !home.is_over()
+        });
+    }
+
+    /// Lets some of those in and out who have come to the homes of this shard.
+    fn see_callers(&mut self, cx: &mut Context<'_, Self>) {
+        let mut budget = CALLERS_PER_TURN;
+        while budget > 0
+            && let Some((from, item)) = self.callers.pop_front()
+        {
+            budget = budget.saturating_sub(1 + self.see_caller(from, item, cx));
+        }
+    }
+
+    /// Returns how many frames it took.
+    fn see_caller(&mut self, from: ShardId, item: Item, cx: &mut Context<'_, Self>) -> usize {
+        match item {
+            Item::Enter { room, who, entry } => {
+                if self.home(&room).is_none() {
+                    self.packets.push(from, Item::Refused { room, who, entry: entry.entry });
+                    return 0;
+                }
+                // What was said before it came is history.
+                if self.homes[&room].is_listed {
+                    self.seal(cx);
+                }
+                let home = self.homes.get_mut(&room).expect("sealing ends no room");
+                let frames = home.enter(from, who, entry, &mut self.packets, cx);
+                self.list(&room);
+                frames
+            }
+            Item::Exit { room, who, entry } => {
+                if let Some(home) = self.homes.get_mut(&room)
+                    && home.exit(who, entry, &mut self.packets)
+                {
+                    self.list(&room);
+                }
+                0
+            }
+            Item::Who { room, who, format } => {
+                if let Some(home) = self.homes.get(&room) {
+                    home.tell_who(from, who, format, &mut self.packets, cx);
+                }
+                32 // its names are many
+            }
+            _ => unreachable!("nobody else calls"),
+        }
+    }
+
     /// Somebody of this shard says something: in a room whose home is here, or on its way there.
-    fn say(
-        &mut self,
-        room: Room,
-        note: Note,
-        author: Option<ActorId>,
-        cx: &mut Context<'_, Self>,
-    ) -> Result<(), RoomError> {
+    fn say(&mut self, room: Room, note: Note, cx: &mut Context<'_, Self>) -> Result<(), RoomError> {
         let home = room.home(cx.shards());
         if home == cx.shard() {
-            return self.say_here(room, note, author, cx);
+            return self.say_here(room, note, cx);
         }
         let waiting = self.packets.waiting(home);
         if waiting >= SAY_MAX {
-            self.not_said(&room, author, note.id, RoomError::Busy, cx);
+            home::not_said(&room, note, RoomError::Busy, &mut self.packets, cx);
             return Err(RoomError::Busy);
         }
         if waiting >= SAY_HOLD
-            && let Some(author) = author
-            && !self.congested.contains(&author)
+            && let Some(author) = note.author
+            && self.congested.insert(author, home).is_none()
         {
-            self.congested.push(author);
-            self.hold(author, true, cx);
+            self.hold(author, cx.shard(), cx);
         }
-        self.packets.push(home, Item::Say { room, note, author });
+        self.packets.push(home, Item::Say { room, note });
         Ok(())
     }
 
     /// Something is said in a room whose home is here.
-    fn say_here(
-        &mut self,
-        room: Room,
-        note: Note,
-        author: Option<ActorId>,
-        cx: &mut Context<'_, Self>,
-    ) -> Result<(), RoomError> {
-        let Some(home) = self.home(&room) else {
-            self.not_said(&room, author, note.id, RoomError::TooMany, cx);
-            return Err(RoomError::TooMany);
+    fn say_here(&mut self, room: Room, note: Note, cx: &mut Context<'_, Self>) -> Result<(), RoomError> {
+        let author = note.author;
+        let taken = match self.home(&room) {
+            Some(home) => home.take(note),
+            None => Taken::No(note, RoomError::TooMany),
         };
-        match home.take(note, author) {
-            Taken::Yes => {}
-            Taken::Hold => {
-                let who = author.expect("who is held is known");
-                self.packets.push(who.shard(), Item::Hold { who, on: true });
+        match (taken, author) {
+            (Taken::No(note, why), _) => {
+                home::not_said(&room, note, why, &mut self.packets, cx);
+                return Err(why);
             }
-            Taken::Full(note) => {
-                self.not_said(&room, author, note.id, RoomError::Busy, cx);
-                return Err(RoomError::Busy);
-            }
+            (Taken::Hold, Some(who)) => self.packets.push(who.shard(), Item::Hold { who, on: true }),
+            _ => {}
         }
         self.list(&room);
         Ok(())
     }
 
-    fn not_said(
-        &mut self,
-        room: &Room,
-        author: Option<ActorId>,
-        id: Option<Box<str>>,
-        why: RoomError,
-        cx: &mut Context<'_, Self>,
-    ) {
-        cx.count("rooms.refused", 1);
-        if let Some(who) = author {
-            self.packets.push(who.shard(), Item::NotSaid { room: room.clone(), who, id, why });
-        }
-    }
-
-    /// Reads again from those who were held because too much was on its way, when it is little.
+    /// Reads again from those who were held because too much was on its way, where it is little.
     fn go_on_after_congestion(&mut self, cx: &mut Context<'_, Self>) {
-        let is_little = |shard| self.packets.waiting(ShardId(shard)) <= SAY_HOLD / 4;
-        if !self.congested.is_empty() && (0..cx.shards()).all(is_little) {
-            for who in std::mem::take(&mut self.congested) {
-                self.hold(who, false, cx);
-            }
+        if self.congested.is_empty() {
+            return;
+        }
+        let packets = &self.packets;
+        let go_on: Vec<ActorId> = self
+            .congested
+            .extract_if(|_, shard| packets.waiting(*shard) <= SAY_HOLD / 4)
+            .map(|(who, _)| who)
+            .collect();
+        for who in go_on {
+            self.release(who, cx.shard(), cx);
         }
     }
 
@@ -303,10 +374,13 @@ impl Rooms {
     fn tidy_relay(&mut self, number: u32) {
         let Some(relay) = self.relays[number as usize].as_mut() else { return };
         let seats = &mut self.seats;
-        relay.close_gaps(|who, place| {
-            let seat = seats.get_mut(&who).expect("a member has a seat");
-            let (_, at) = seat.places.iter_mut().find(|(relay, _)| *relay == number).expect("and is in it");
-            *at = place;
+        relay.close_gaps(|who, at| {
+            let place = seats
+                .get_mut(&who)
+                .and_then(|seat| seat.places.iter_mut().find(|place| place.relay == number));
+            if let Some(place) = place {
+                place.at = at;
+            }
         });
         if relay.len() == 0
             && let Some(relay) = self.relays[number as usize].take()
@@ -334,6 +408,9 @@ impl Rooms {
             relay.is_listed = false;
             relay.work(&mut budget, &mut self.packets, cx);
             if relay.is_watching() {
+                if !self.watching.contains(&number) {
+                    self.watching.push(number);
+                }
                 self.wake_in(LOOK_EVERY, cx);
             }
             let has_work = self.relay(number).is_some_and(|relay| relay.has_work());
@@ -346,9 +423,15 @@ impl Rooms {
 
     // ---- members ----
 
-    fn place_of(&self, who: ActorId, room: &Room) -> Option<(u32, u32)> {
+    fn place_of(&self, who: ActorId, room: &Room) -> Option<&Place> {
         let number = self.relay_of.get(room)?;
-        self.seats.get(&who)?.places.iter().find(|(relay, _)| relay == number).copied()
+        self.seats.get(&who)?.places.iter().find(|place| place.relay == *number)
+    }
+
+    /// The place that somebody has by this entry.
+    fn place_by(&self, who: ActorId, room: &Room, entry: u64) -> Option<(u32, u32)> {
+        let place = self.place_of(who, room).filter(|place| place.entry == entry)?;
+        Some((place.relay, place.at))
     }
 
     fn enter(
@@ -357,74 +440,74 @@ impl Rooms {
         cx: &mut Context<'_, Self>,
     ) -> Result<(), RoomError> {
         enter::check(&room, join.name.as_deref())?;
-        let is_known = self.seats.contains_key(&who);
         if self.place_of(who, &room).is_some() {
             return Err(RoomError::AlreadyIn);
+        }
+        if self.packets.waiting(room.home(cx.shards())) >= SAY_MAX {
+            return Err(RoomError::Busy);
         }
         let rooms = self.seats.get(&who).map_or(0, |seat| seat.places.len());
         if self.members >= self.config.members_max || rooms >= self.config.rooms_per_session_max as usize {
             return Err(RoomError::TooMany);
         }
-        if (!is_known || rooms == 0) && cx.watch(who).is_err() {
+        if rooms == 0 && cx.watch(who).is_err() {
             return Err(RoomError::TooMany);
         }
         let number = self.make_relay(&room, cx);
         let relay = self.relay(number).expect("it was just made");
-        let place = relay.add(who, join.format);
+        let at = relay.add(who, join.format);
         let home = relay.home;
         self.members += 1;
-        self.seats.entry(who).or_default().places.push((number, place));
+        self.entries += 1;
         let Join { format, name, since } = join;
-        self.packets.push(home, Item::Enter { room, who, name, format, since });
+        let entry = self.entries;
+        let place = Place { relay: number, at, entry, name: name.clone() };
+        self.seats.entry(who).or_default().places.push(place);
+        self.packets.push(home, Item::Enter { room, who, entry: Entry { entry, name, format, since } });
         Ok(())
     }
 
     /// Takes a member out of a room of this shard. Returns what it heard there.
-    fn take_out(&mut self, who: ActorId, number: u32, place: u32) -> Option<Format> {
+    fn take_out(&mut self, who: ActorId, number: u32) -> Option<Format> {
+        let seat = self.seats.get_mut(&who)?;
+        let at = seat.places.iter().position(|place| place.relay == number)?;
+        let place = seat.places.swap_remove(at);
         let relay = self.relays.get_mut(number as usize)?.as_mut()?;
-        let format = relay.format(place);
-        relay.remove(place);
+        let format = relay.format(place.at);
+        relay.remove(place.at);
         self.members -= 1;
-        let item = Item::Exit { room: relay.room.clone(), who, format };
+        let item = Item::Exit { room: relay.room.clone(), who, entry: place.entry };
         self.packets.push(relay.home, item);
-        if let Some(seat) = self.seats.get_mut(&who) {
-            seat.places.retain(|&(relay, _)| relay != number);
-        }
         self.tidy_relay(number);
         Some(format)
     }
 
     fn leave(&mut self, Leave { room, who }: Leave, cx: &mut Context<'_, Self>) -> Result<(), RoomError> {
-        let (number, place) = self.place_of(who, &room).ok_or(RoomError::NotIn)?;
-        let format = self.take_out(who, number, place);
-        if self.seats.get(&who).is_some_and(|seat| seat.places.is_empty() && seat.holds == 0) {
-            self.seats.remove(&who);
-            cx.unwatch(who);
-        }
+        let number = self.place_of(who, &room).ok_or(RoomError::NotIn)?.relay;
+        let format = self.take_out(who, number);
+        self.forget_seat(who, cx);
         if format == Some(Format::Json) {
             self.tell(who, |out| envelope::left(out, room.name()), cx);
         }
         Ok(())
     }
 
+    /// Of a session that is in no room and not held nothing is kept.
+    fn forget_seat(&mut self, who: ActorId, cx: &mut Context<'_, Self>) {
+        if self.seats.get(&who).is_some_and(|seat| seat.places.is_empty() && seat.holders.is_empty()) {
+            self.seats.remove(&who);
+            cx.unwatch(who);
+        }
+    }
+
     /// Takes some of those out who have ended.
-    fn see_off(&mut self, cx: &mut Context<'_, Self>) {
+    fn see_off(&mut self) {
         for who in self.leaving.next_few() {
-            let Some(seat) = self.seats.get(&who) else { continue };
-            let places = seat.places.clone();
-            for (number, _) in places {
-                // Its place may have changed as others left.
-                let at =
-                    self.seats[&who].places.iter().find(|(relay, _)| *relay == number).map(|(_, at)| *at);
-                if let Some(place) = at {
-                    self.take_out(who, number, place);
-                }
+            self.congested.remove(&who);
+            while let Some(place) = self.seats.get(&who).and_then(|seat| seat.places.last()) {
+                self.take_out(who, place.relay);
             }
             self.seats.remove(&who);
-        }
-        if let Some(burst) = self.leaving.burst_ended(cx.now()) {
-            tracing::warn!(shard = cx.shard().0, left = burst, "many members left at once");
-            cx.count("rooms.mass_disconnects", 1);
         }
     }
 
@@ -450,8 +533,9 @@ impl Rooms {
         cx: &mut Context<'_, Self>,
     ) {
         let places = self.seats.get(&who).map_or(&[][..], |seat| &seat.places);
-        let hears_json = places.iter().any(|&(number, place)| {
-            self.relays[number as usize].as_ref().is_some_and(|relay| relay.format(place) == Format::Json)
+        let hears_json = places.iter().any(|place| {
+            let relay = self.relays[place.relay as usize].as_ref();
+            relay.is_some_and(|relay| relay.format(place.at) == Format::Json)
         });
         if hears_json {
             self.tell_error(who, of, room, id, why, cx);
@@ -471,33 +555,47 @@ impl Rooms {
         self.tell(who, |out| envelope::error(out, of, room.name(), id, why.code(), &message), cx);
     }
 
-    fn hold(&mut self, who: ActorId, on: bool, cx: &mut Context<'_, Self>) {
-        if on {
-            let seat = self.seats.entry(who).or_default();
-            seat.holds += 1;
-            // One who is in no room is watched for its end too, so that nothing is kept of it.
-            if seat.holds == 1 && (!cx.hold_reads(who) || seat.places.is_empty() && cx.watch(who).is_err()) {
-                cx.release_reads(who);
-                self.seats.remove(&who);
+    fn hold(&mut self, who: ActorId, holder: ShardId, cx: &mut Context<'_, Self>) {
+        // One who is in no room is watched for its end too, so that nothing is kept of it.
+        let is_new = !self.seats.contains_key(&who);
+        if !cx.hold_reads(who) || is_new && cx.watch(who).is_err() {
+            cx.release_reads(who);
+            return; // it has ended, and what was counted for it goes with its seat
+        }
+        self.seats.entry(who).or_default().holders.push(holder);
+    }
+
+    fn release(&mut self, who: ActorId, holder: ShardId, cx: &mut Context<'_, Self>) {
+        let Some(seat) = self.seats.get_mut(&who) else { return };
+        if let Some(at) = seat.holders.iter().position(|other| *other == holder) {
+            seat.holders.swap_remove(at);
+        }
+        if seat.holders.is_empty() {
+            cx.release_reads(who);
+            self.forget_seat(who, cx);
+        }
+    }
+
+    /// A shard's homes hold nobody any more.
+    fn release_all_of(&mut self, holder: ShardId, cx: &mut Context<'_, Self>) {
+        let seats = self.seats.iter().filter(|(_, seat)| seat.holders.contains(&holder));
+        let held: Vec<ActorId> = seats.map(|(who, _)| *who).collect();
+        for who in held {
+            if let Some(seat) = self.seats.get_mut(&who) {
+                seat.holders.retain(|other| *other != holder);
             }
-        } else if let Some(seat) = self.seats.get_mut(&who) {
-            seat.holds = seat.holds.saturating_sub(1);
-            if seat.holds == 0 {
-                cx.release_reads(who);
-                if seat.places.is_empty() {
-                    self.seats.remove(&who);
-                    cx.unwatch(who);
-                }
-            }
+            self.release(who, holder, cx);
         }
     }
 
     // ---- what comes after every message ----
 
     fn settle(&mut self, cx: &mut Context<'_, Self>) {
-        self.see_off(cx);
         self.flush_packets(cx);
         if !self.work_is_coming {
+            self.see_off();
+            self.see_callers(cx);
+            self.flush_packets(cx);
             self.work(cx);
             self.flush_packets(cx);
         }
@@ -510,7 +608,8 @@ impl Rooms {
                 self.flush_packets(cx);
             }
         }
-        if (!self.working.is_empty() || !self.leaving.is_empty()) && !self.work_is_coming {
+        let is_busy = !self.working.is_empty() || self.leaving.len() > 0 || !self.callers.is_empty();
+        if is_busy && !self.work_is_coming {
             self.work_is_coming = true;
             cx.next_turn(Work);
         }
@@ -520,18 +619,33 @@ impl Rooms {
     fn wake_in(&mut self, delay: Duration, cx: &mut Context<'_, Self>) {
         let at = cx.now() + delay;
         match self.tick {
-            Some((next, _)) if next <= at => return,
+            // One whose time is over has found a full mailbox, and is lost.
+            Some((next, _)) if next > cx.now() && next <= at => return,
             Some((_, timer)) => drop(cx.cancel(timer)),
             None => {}
         }
         let me = cx.address();
-        self.tick = cx.after(delay, me, Tick).ok().map(|timer| (at, timer)); // else with the next message
+        match cx.after(delay, me, Tick) {
+            Ok(timer) => self.tick = Some((at, timer)),
+            Err(_) => {
+                // The shard's timers are used up. It goes on without a pause: that costs turns.
+                self.tick = None;
+                cx.next_turn(Tick);
+            }
+        }
     }
 }
 
 impl Actor for Rooms {
     const MAILBOX_SLOTS: Option<u32> = Some(16_384);
-    const AS_SERVICE: Restart = Restart::Never; // the others count on what it knows, and hear that it is gone
+
+    fn started(&mut self, cx: &mut Context<'_, Self>) {
+        if self.is_second {
+            // Who was in which room is lost. Clients that come back enter again, and hear what they have missed.
+            cx.close_sessions(&Close::new(1012, "the rooms had to begin anew; connect again"));
+        }
+        self.flush_packets(cx);
+    }
 
     fn returned(&mut self, returned: Returned, cx: &mut Context<'_, Self>) {
         let _ = self.take_back(returned, cx); // it sends nothing else that could come back
@@ -548,24 +662,8 @@ impl Peer for Rooms {
 
     fn item(&mut self, from: ShardId, item: Item, cx: &mut Context<'_, Self>) {
         match item {
-            Item::Enter { room, who, name, format, since } => {
-                if self.home(&room).is_none() {
-                    return self.packets.push(from, Item::Refused { room, who, format });
-                }
-                // What was said before it came is history.
-                if self.homes[&room].is_listed {
-                    self.seal(cx);
-                }
-                if let Some(home) = self.homes.get_mut(&room) {
-                    home.enter(from, who, name, format, since, &mut self.packets, cx);
-                }
-                self.list(&room);
-            }
-            Item::Exit { room, who, format } => {
-                if let Some(home) = self.homes.get_mut(&room) {
-                    home.exit(from, who, format, &mut self.packets);
-                    self.list(&room);
-                }
+            item @ (Item::Enter { .. } | Item::Exit { .. } | Item::Who { .. }) => {
+                self.callers.push_back((from, item))
             }
             Item::Heard { room, seq } => {
                 if let Some(home) = self.homes.get_mut(&room) {
@@ -579,24 +677,19 @@ impl Peer for Rooms {
                     self.list(&room);
                 }
             }
-            Item::Who { room, who, format } => {
-                if let Some(home) = self.homes.get(&room) {
-                    home.tell_who(from, who, format, &mut self.packets, cx);
-                }
-            }
-            Item::Entered { room, who, seq, frames } => {
-                if let Some((_, place)) = self.place_of(who, &room)
+            Item::Entered { room, who, entry, seq, frames } => {
+                if let Some((_, at)) = self.place_by(who, &room, entry)
                     && let Some((_, relay)) = self.relay_in(&room)
                 {
-                    relay.enter(place, seq, frames, cx);
+                    relay.enter(at, seq, frames, cx);
                 }
             }
-            Item::Refused { room, who, format } => {
-                if let Some((number, place)) = self.place_of(who, &room) {
-                    self.take_out(who, number, place);
-                    if format == Format::Json {
+            Item::Refused { room, who, entry } => {
+                if let Some((number, _)) = self.place_by(who, &room, entry) {
+                    if self.take_out(who, number) == Some(Format::Json) {
                         self.tell_error(who, "join", &room, None, RoomError::TooMany, cx);
                     }
+                    self.forget_seat(who, cx);
                 }
             }
             Item::Said(said) => {
@@ -612,23 +705,46 @@ impl Peer for Rooms {
                 }
             }
             Item::Answer { room, who, frames } => {
-                if let Some((_, place)) = self.place_of(who, &room)
+                if let Some(at) = self.place_of(who, &room).map(|place| place.at)
                     && let Some((_, relay)) = self.relay_in(&room)
                 {
-                    relay.answer(place, frames, cx);
+                    relay.answer(at, frames, cx);
                 }
             }
-            Item::Hold { who, on } => self.hold(who, on, cx),
+            Item::Hold { who, on: true } => self.hold(who, from, cx),
+            Item::Hold { who, on: false } => self.release(who, from, cx),
             Item::NotSaid { room, who, id, why } => {
                 self.refuse(who, "publish", &room, id.as_deref(), why, cx);
             }
-            Item::Say { room, note, author } => {
-                let _ = self.say_here(room, note, author, cx); // its author is told
+            Item::Say { room, note } => {
+                let _ = self.say_here(room, note, cx); // its author is told
             }
         }
     }
 
-    fn gone(&mut self, shard: ShardId, _: &mut Context<'_, Self>) {
+    /// The rooms of that shard have failed and begin anew. Their members are gone from the homes here, until that shard's
+    /// sessions come back; and members here of rooms whose home is there enter them again.
+    fn anew(&mut self, shard: ShardId, cx: &mut Context<'_, Self>) {
+        self.gone(shard, cx);
+        let mut members = Vec::new();
+        for (number, relay) in self.relays.iter_mut().enumerate() {
+            let Some(relay) = relay.as_mut().filter(|relay| relay.home == shard) else { continue };
+            members.extend(relay.begin_anew().map(|(who, at)| (number as u32, who, at)));
+        }
+        for (number, who, at) in members {
+            self.entries += 1;
+            let Some(relay) = self.relays[number as usize].as_ref() else { continue };
+            let Some(seat) = self.seats.get_mut(&who) else { continue };
+            let Some(place) = seat.places.iter_mut().find(|place| place.relay == number) else { continue };
+            place.entry = self.entries;
+            let (name, format) = (place.name.clone(), relay.format(at));
+            let entry = Entry { entry: self.entries, name, format, since: Since::Last(0) };
+            self.packets.push(shard, Item::Enter { room: relay.room.clone(), who, entry });
+        }
+    }
+
+    fn gone(&mut self, shard: ShardId, cx: &mut Context<'_, Self>) {
+        self.release_all_of(shard, cx);
         let rooms: Vec<Room> = self.homes.keys().cloned().collect();
         for room in rooms {
             if let Some(home) = self.homes.get_mut(&room) {
@@ -679,8 +795,8 @@ impl Handler<Leave> for Rooms {
 impl Handler<Publish> for Rooms {
     /// Whether there was room for it, so far.
     type Reply = Result<(), RoomError>;
-    fn handle(&mut self, Publish { room, note, author }: Publish, cx: &mut Context<'_, Self>) -> Self::Reply {
-        let said = self.say(room, note, author, cx);
+    fn handle(&mut self, Publish { room, note }: Publish, cx: &mut Context<'_, Self>) -> Self::Reply {
+        let said = self.say(room, note, cx);
         self.settle(cx);
         said
     }
@@ -689,22 +805,31 @@ impl Handler<Publish> for Rooms {
 impl Handler<Who> for Rooms {
     type Reply = Result<(), RoomError>;
     fn handle(&mut self, Who { room, who }: Who, cx: &mut Context<'_, Self>) -> Self::Reply {
-        let Some((number, place)) = self.place_of(who, &room) else {
-            self.refuse(who, "who", &room, None, RoomError::NotIn, cx);
-            return Err(RoomError::NotIn);
+        let asked = match self.place_of(who, &room).map(|place| (place.relay, place.at)) {
+            None => Err(RoomError::NotIn),
+            Some(_) if self.packets.waiting(room.home(cx.shards())) >= SAY_MAX => Err(RoomError::Busy),
+            Some((number, at)) => {
+                let relay = self.relay(number).expect("somebody is in it");
+                let (home, format) = (relay.home, relay.format(at));
+                self.packets.push(home, Item::Who { room: room.clone(), who, format });
+                Ok(())
+            }
         };
-        let relay = self.relay(number).expect("somebody is in it");
-        let (home, format) = (relay.home, relay.format(place));
-        self.packets.push(home, Item::Who { room, who, format });
+        if let Err(error) = asked {
+            self.refuse(who, "who", &room, None, error, cx);
+        }
         self.settle(cx);
-        Ok(())
+        asked
     }
 }
 
 impl Handler<Down> for Rooms {
     type Reply = ();
     fn handle(&mut self, down: Down, cx: &mut Context<'_, Self>) {
-        self.leaving.add(down.who, cx.now());
+        if self.leaving.add(down.who, cx.now()) {
+            tracing::warn!(shard = cx.shard().0, "very many members leave at once");
+            cx.count("rooms.mass_disconnects", 1);
+        }
         self.settle(cx);
     }
 }
@@ -722,7 +847,6 @@ impl Handler<Work> for Rooms {
     type Reply = ();
     fn handle(&mut self, _: Work, cx: &mut Context<'_, Self>) {
         self.work_is_coming = false;
-        self.leaving.next_turn();
         self.settle(cx);
     }
 }
@@ -737,18 +861,16 @@ impl Handler<Tick> for Rooms {
             }
             self.list(&room);
         }
-        let now_ms = now_ms();
-        self.homes.retain(|_, home| {
-            home.trim(now_ms);
-            !home.is_over()
-        });
-        let mut again = false;
-        for relay in self.relays.iter_mut().flatten() {
-            relay.look(&mut self.packets, cx);
-            again |= relay.is_watching();
+        if cx.now() >= self.trim_at {
+            self.trim(cx.now());
         }
-        if again {
-            self.wake_in(LOOK_EVERY, cx);
+        for number in std::mem::take(&mut self.watching) {
+            let Some(relay) = self.relays[number as usize].as_mut() else { continue };
+            relay.look(&mut self.packets, cx);
+            if relay.is_watching() {
+                self.watching.push(number);
+                self.wake_in(LOOK_EVERY, cx);
+            }
         }
         self.seal(cx);
         self.settle(cx);
@@ -763,6 +885,8 @@ fn now_ms() -> u64 {
 const SAY_HOLD: usize = 1024;
 /// And as many before more are refused.
 const SAY_MAX: usize = 16_384;
+/// So many comings and goings, with the frames that they hear, are seen to in a turn.
+const CALLERS_PER_TURN: usize = 1024;
 /// Who comes and goes is told so often at most.
 const PRESENCE_EVERY: Duration = Duration::from_millis(50);
 /// What is too old is forgotten so often.

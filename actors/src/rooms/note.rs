@@ -1,6 +1,6 @@
 //! What is said in a room.
 
-use corewire::actor::Priority;
+use corewire::actor::{ActorId, Priority};
 use corewire::connection::Message;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct Note {
     pub(super) priority: Priority,
     pub(super) key: Option<u64>,
     pub(super) body: Body,
+    /// The session that is not read from if members are behind, and is told if it is not said.
+    pub(super) author: Option<ActorId>,
 }
 
 /// What it says.
@@ -36,7 +38,7 @@ pub enum Body {
 impl Note {
     /// With nothing but what it says.
     pub fn new(body: Body) -> Self {
-        Self { from: None, id: None, priority: Priority::Normal, key: None, body }
+        Self { from: None, id: None, priority: Priority::Normal, key: None, body, author: None }
     }
 
     /// Who says it.
@@ -71,6 +73,12 @@ impl Note {
     /// What it says.
     pub fn body(&self) -> &Body {
         &self.body
+    }
+
+    /// How much it takes, in bytes.
+    pub(super) fn len(&self) -> usize {
+        let text = |text: Option<&str>| text.map_or(0, str::len);
+        self.body.len() + text(self.from.as_deref()) + text(self.id.as_deref())
     }
 
     /// Takes what it says back.

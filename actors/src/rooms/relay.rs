@@ -29,10 +29,12 @@ pub(super) struct Relay {
     round: VecDeque<Round>,
     /// Who is next in the round that has begun.
     at: usize,
-    /// Those who are far behind, where publishers wait for them, and since when.
-    slow: Vec<(ActorId, Time)>,
-    /// The home was told of them.
-    said_behind: bool,
+    /// Those who are far behind, where publishers wait for them, and whether that is over.
+    slow: Vec<(ActorId, bool)>,
+    /// Since when publishers wait for them, as the home was told.
+    waits_since: Option<Time>,
+    /// Until when they need not wait again.
+    rests_until: Time,
     /// It is among those that have something to hand out.
     pub(super) is_listed: bool,
 }
@@ -44,6 +46,8 @@ struct Member {
     /// It has heard up to this number; all of them if it is not in yet, or has gone.
     heard: u64,
     format: Format,
+    /// It is among the slow.
+    is_slow: bool,
     dropped: u32,
 }
 
@@ -88,7 +92,8 @@ impl Relay {
             round: VecDeque::new(),
             at: 0,
             slow: Vec::new(),
-            said_behind: false,
+            waits_since: None,
+            rests_until: Time::ZERO,
             is_listed: false,
         }
     }
@@ -100,7 +105,7 @@ impl Relay {
 
     /// Takes a place for a member that is not in yet.
     pub(super) fn add(&mut self, id: ActorId, format: Format) -> u32 {
-        self.members.push(Member { id, heard: NOT_IN, format, dropped: 0 });
+        self.members.push(Member { id, heard: NOT_IN, format, is_slow: false, dropped: 0 });
         self.members.len() as u32 - 1
     }
 
@@ -113,8 +118,10 @@ impl Relay {
     pub(super) fn remove(&mut self, place: u32) {
         let member = &mut self.members[place as usize];
         member.heard = NOT_IN;
-        let id = member.id;
-        self.slow.retain(|(who, _)| *who != id);
+        if std::mem::take(&mut member.is_slow) {
+            let id = member.id;
+            self.slow.retain(|(who, _)| *who != id);
+        }
         self.gaps.push(place);
     }
 
@@ -225,7 +232,8 @@ impl Relay {
                 break;
             }
             self.at = 0;
-            if *budget == 0 {
+            // Between two rounds gaps can be closed, and must be before they are many.
+            if *budget == 0 || self.gaps.len() * 4 > self.members.len() {
                 break;
             }
         }
@@ -263,20 +271,13 @@ impl Relay {
                 member.dropped = member.dropped.saturating_add(dropped);
                 let is_far = frames >= terms.queue_frames / 2 || bytes >= terms.queue_bytes as usize / 2;
                 let id = member.id;
-                if is_far && matches!(self.rules.slow, SlowRule::Pause(_)) {
-                    self.is_far_behind(id, cx.now());
+                if is_far && !member.is_slow && matches!(self.rules.slow, SlowRule::Pause(_)) {
+                    member.is_slow = true;
+                    self.slow.push((id, false));
                 }
             }
             Delivered::TooSlow { dropped } => member.dropped = member.dropped.saturating_add(dropped),
             Delivered::Gone => {} // we are told of its end, or it is about to be
-        }
-    }
-
-    /// A member takes so long that publishers are to wait.
-    #[cold]
-    fn is_far_behind(&mut self, id: ActorId, now: Time) {
-        if !self.slow.iter().any(|(who, _)| *who == id) {
-            self.slow.push((id, now));
         }
     }
 
@@ -285,23 +286,51 @@ impl Relay {
         !self.slow.is_empty()
     }
 
-    /// Looks who is still far behind, and tells the home if that changes anything.
+    /// Looks who is still far behind, and tells the home if that changes anything. Publishers wait for the deadline at most,
+    /// and then not again for as long as they have waited.
     pub(super) fn look<A: Actor>(&mut self, packets: &mut Packets<Item>, cx: &mut Context<'_, A>) {
         let SlowRule::Pause(deadline) = self.rules.slow else { return };
         let (now, tag) = (cx.now(), self.tag);
         let (frames_max, bytes_max) = (self.rules.queue_frames / 4, self.rules.queue_bytes as usize / 4);
-        let mut waited_for = false;
-        self.slow.retain(|&(who, since)| {
+        let is_over = self.waits_since.is_some_and(|since| now.since(since) >= deadline);
+        let mut is_waited_for = false;
+        let members = &mut self.members;
+        self.slow.retain_mut(|(who, is_given_up)| {
             let waits = cx
-                .waiting_for(who, tag)
+                .waiting_for(*who, tag)
                 .is_some_and(|(frames, bytes)| frames > frames_max || bytes > bytes_max);
-            waited_for |= waits && now.since(since) < deadline;
-            waits // one that was waited for long enough stays known until it has caught up
+            *is_given_up |= is_over; // until it has caught up
+            is_waited_for |= waits && !*is_given_up;
+            if !waits {
+                let caught_up = members.iter_mut().filter(|member| member.id == *who);
+                caught_up.for_each(|member| member.is_slow = false);
+            }
+            waits
         });
-        if waited_for != self.said_behind {
-            self.said_behind = waited_for;
-            packets.push(self.home, Item::Behind { room: self.room.clone(), on: waited_for });
+        let waits_now = is_waited_for && now >= self.rests_until;
+        if waits_now == self.waits_since.is_some() {
+            return;
         }
+        if let Some(since) = self.waits_since.take()
+            && is_over
+        {
+            self.rests_until = now + now.since(since);
+        }
+        self.waits_since = waits_now.then_some(now);
+        packets.push(self.home, Item::Behind { room: self.room.clone(), on: waits_now });
+    }
+
+    /// The room's home has lost what it knew: nobody is in any more, until it says so again.
+    pub(super) fn begin_anew(&mut self) -> impl Iterator<Item = (ActorId, u32)> + '_ {
+        self.round.clear();
+        self.at = 0;
+        self.waits_since = None;
+        for member in &mut self.members {
+            member.heard = NOT_IN;
+        }
+        let gaps = &self.gaps;
+        let places = (0..).zip(&self.members).filter(move |(place, _)| !gaps.contains(place));
+        places.map(|(place, member)| (member.id, place))
     }
 
     /// Those for whom something was dropped, with what waits for them.

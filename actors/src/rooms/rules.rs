@@ -51,7 +51,7 @@ pub enum SlowRule {
     DropOldest,
     /// The new one is dropped.
     DropNewest,
-    /// The new one takes the place of the one with the same key ([`Note::keyed`](super::Note::keyed)).
+    /// The one with the same key is dropped for the new one ([`Note::keyed`](super::Note::keyed)).
     KeepLatest,
     /// The member is closed with 1013.
     Close,
@@ -81,7 +81,8 @@ impl RoomRules {
             SlowRule::Pause(_) => {
                 ((self.queue_frames / 4).max(1), (self.queue_bytes as usize / 4).min(BATCH_BYTES_MAX))
             }
-            _ => (u32::MAX, BATCH_BYTES_MAX),
+            // More could not all wait for one who is behind.
+            _ => (self.queue_frames.max(16), BATCH_BYTES_MAX),
         }
     }
 
@@ -110,8 +111,11 @@ pub struct RoomsConfig {
     rules: Arc<dyn Fn(&str) -> RoomRules + Send + Sync>,
     /// Rooms whose home is one shard.
     pub rooms_max: u32,
-    /// Members of all rooms on one shard, each counted in each of its rooms.
+    /// Members of all rooms on one shard, each counted in each of its rooms. Each session is watched, so
+    /// [`watches_max`](corewire::server::Config::watches_max) bounds them too.
     pub members_max: u32,
+    /// Bytes that all rooms whose home is one shard remember.
+    pub history_bytes_max: usize,
     /// Rooms that one session may be in.
     pub rooms_per_session_max: u32,
     /// Members that are served in one go, before sockets and other actors have their turn.
@@ -119,8 +123,8 @@ pub struct RoomsConfig {
 }
 
 impl RoomsConfig {
-    /// With the rules that `rules` gives a room by its name. It is asked once a shard for each room, and must always say the
-    /// same.
+    /// With the rules that `rules` gives a room by its name. It is asked whenever a room begins on a shard, and must always say
+    /// the same.
     #[must_use]
     pub fn rules(mut self, rules: impl Fn(&str) -> RoomRules + Send + Sync + 'static) -> Self {
         self.rules = Arc::new(rules);
@@ -139,6 +143,7 @@ impl Default for RoomsConfig {
             rules: Arc::new(|_| RoomRules::default()),
             rooms_max: 65_536,
             members_max: 1 << 20,
+            history_bytes_max: 64 << 20,
             rooms_per_session_max: 64,
             slice: 2048,
         }

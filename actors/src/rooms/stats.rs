@@ -20,7 +20,7 @@ pub struct RoomsStats {
     /// Members here, each counted in each of its rooms.
     pub members: usize,
     /// Sessions that have ended and are still in rooms.
-    pub leaving: bool,
+    pub leaving: usize,
     /// Members for whom frames were dropped, those with the most first.
     pub slowest: Vec<SlowMember>,
 }
@@ -36,7 +36,7 @@ impl Handler<AskStats> for Rooms {
             homes: self.homes.len(),
             relays: self.relay_of.len(),
             members: self.members as usize,
-            leaving: !self.leaving.is_empty(),
+            leaving: self.leaving.len(),
             slowest,
         }
     }

@@ -32,7 +32,8 @@ impl Local {
     /// one.
     pub(crate) fn send_next_turn<M: Sendable>(&mut self, to: Route, message: M) {
         self.tell(self.me, move |local| {
-            if let Err(SendError::Full(message)) = local.send(to, message, Priority::Normal, Some(to.id)) {
+            // Before what waits: it has waited a turn, and a full mailbox would hold it up for many.
+            if let Err(SendError::Full(message)) = local.send(to, message, Priority::High, Some(to.id)) {
                 local.send_next_turn(to, message);
             }
         });

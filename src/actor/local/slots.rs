@@ -366,6 +366,15 @@ impl Local {
         }
     }
 
+    /// Every connection of this shard that is not running.
+    pub(crate) fn all_connections(&self) -> Vec<ActorId> {
+        let is_one = |slot: &u32| {
+            let entry = &self.slots[*slot as usize];
+            entry.cell.as_ref().is_some_and(|cell| cell.is_connection())
+        };
+        self.slots().filter(is_one).filter_map(|slot| self.tenant(slot)).collect()
+    }
+
     /// Every slot that has a cell, for what must reach all.
     pub(crate) fn slots(&self) -> std::ops::Range<u32> {
         0..self.slots.len() as u32
