@@ -20,7 +20,6 @@ use std::time::Duration;
 /// A service whose actors on all shards talk to each other by [`Packets`].
 ///
 /// ```
-/// use corewire::actor::Restart;
 /// use corewire::prelude::*;
 /// use corewire::shard::ShardId;
 /// use corewire_actors::packets::{Packet, Packets, Peer};

@@ -212,10 +212,11 @@ impl Server {
     /// any shard.
     ///
     /// A service that panics, or fails otherwise ([`Reason::is_failure`](crate::actor::Reason::is_failure)), is made anew by
-    /// `make`, unless its [`AS_SERVICE`](crate::actor::Actor::AS_SERVICE) says otherwise, as a child is ([`spawn_child`](crate::actor::Context::spawn_child)): its address is as good as before, what
-    /// waits for it is handled by the next, and only the message that crashed is not. That is done after 10 ms, and after
-    /// twice the last pause when it has not held for five seconds, up to a second; however often it fails, since nobody is
-    /// there whom its failure could end. One that stops by itself is gone: its address finds nobody.
+    /// `make`, unless its [`AS_SERVICE`](crate::actor::Actor::AS_SERVICE) says otherwise, as a child is
+    /// ([`spawn_child`](crate::actor::Context::spawn_child)): its address is as good as before, what waits for it is handled by
+    /// the next, and only the message that crashed is not. That is done after 10 ms, and after twice the last pause when it
+    /// has not held for five seconds, up to a second; however often it fails, since nobody is there whom its failure could
+    /// end. One that stops by itself is gone: its address finds nobody.
     pub fn service<A: Actor>(mut self, make: impl Fn(ShardId) -> A + Send + Sync + 'static) -> Self {
         self.services.add(make);
         self
