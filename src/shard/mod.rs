@@ -9,7 +9,7 @@
 //! - [`time`]: the clock
 //! - [`wheel`]: the timer wheel
 //!
-//! Does not know: WebSocket, actors, sessions.
+//! Does not know: WebSocket (but where a frame ends, in `outgoing`), actors, sessions.
 //!
 //! A message comes from `shard::uring` (or `sim`) and leaves for `actor`; on its way out it comes from
 //! `connection` and leaves for the kernel.

@@ -158,9 +158,11 @@ impl Outgoing {
 
     /// Adds what another has.
     pub(crate) fn append(&mut self, other: &mut Self) {
+        if other.front > 0 {
+            self.front = self.bytes + std::mem::take(&mut other.front);
+        }
         self.pieces.append(&mut other.pieces);
         self.bytes += std::mem::take(&mut other.bytes);
-        other.front = 0;
     }
 
     /// Adds a piece as it is.

@@ -383,8 +383,11 @@ fn who_goes_while_much_waits_leaves_nothing_behind() {
 struct Gossip {
     who: usize,
     told: usize,
-    all: Arc<Mutex<Vec<(ActorId, Vec<String>)>>>,
+    all: Arc<Mutex<Vec<Told>>>,
 }
+
+/// Who, and what it was told.
+type Told = (ActorId, Vec<String>);
 
 impl Session for Gossip {
     fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
