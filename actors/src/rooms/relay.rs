@@ -203,7 +203,7 @@ impl Relay {
                         };
                         // One that came since this was written has heard it as history.
                         let (Some(frames), false) = (frames, member.heard >= *last) else { continue };
-                        if member.heard + 1 < *first || member.heard + 1 == *first {
+                        if member.heard < *first {
                             self.hand_on(place, frames, &terms, cx);
                         } else {
                             let from = (member.heard + 1 - first) as usize;

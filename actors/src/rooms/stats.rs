@@ -1,5 +1,6 @@
 //! How the rooms of a shard stand, for who asks.
 
+use super::home::Home;
 use super::{Rooms, SlowMember};
 use corewire::actor::{Context, Handler};
 
@@ -15,6 +16,8 @@ pub struct AskStats {
 pub struct RoomsStats {
     /// Rooms that have their home here.
     pub homes: usize,
+    /// Members of those, on all shards.
+    pub guests: usize,
     /// Rooms with members here.
     pub relays: usize,
     /// Members here, each counted in each of its rooms.
@@ -34,6 +37,7 @@ impl Handler<AskStats> for Rooms {
         slowest.truncate(ask.slowest);
         RoomsStats {
             homes: self.homes.len(),
+            guests: self.homes.values().map(Home::members).sum(),
             relays: self.relay_of.len(),
             members: self.members as usize,
             leaving: self.leaving.len(),
