@@ -40,8 +40,11 @@ export interface StateChange {
 
 export interface Joined {
   room: string;
+  /** Which life of the room the numbers are of. */
   epoch: string;
+  /** The number before those of the messages that follow, which may be of the past. */
   seq: number;
+  /** Whether nothing of what was asked for is lost. */
   recovered: boolean;
   members: number;
 }

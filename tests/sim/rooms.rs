@@ -343,7 +343,7 @@ fn who_comes_back_too_late_is_told_so() {
     world.run_until_quiet(600_000);
     let report = world.report(late);
     let joined = told(report, "joined").next().expect("it is in");
-    assert_eq!((joined["recovered"].as_bool(), joined["seq"].as_u64()), (Some(false), Some(20)));
+    assert_eq!((joined["recovered"].as_bool(), joined["seq"].as_u64()), (Some(false), Some(17)));
     assert_eq!(seqs(report), [18, 19, 20], "and hears what is remembered");
     world.shut_down();
 }

@@ -60,7 +60,8 @@ impl Join {
         self
     }
 
-    /// And all that was missed after message `seq` of `epoch`, as [`Format::Json`] tells both. If the room does not remember
+    /// And all that was missed after message `seq` of `epoch`, as [`Format::Json`] tells both: the number of the last message
+    /// that was heard or, where none was since, of `joined`, which is the number before those that follow it. If the room does not remember
     /// all of it, `joined` says that it is not recovered, and what it does remember follows. `None`: that is no epoch.
     #[must_use]
     pub fn since(mut self, epoch: &str, seq: u64) -> Option<Self> {

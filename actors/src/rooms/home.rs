@@ -197,7 +197,9 @@ impl Home {
         let mut payloads: Vec<(Kind, Vec<u8>)> = Vec::new();
         if format == Format::Json {
             let mut joined = Vec::new();
-            envelope::joined(&mut joined, self.room.name(), self.epoch, self.seq, recovered, self.members());
+            // The number before those that follow: who is cut off in the middle of them asks for them again by it.
+            let seq = self.seq - self.log.last(count).count() as u64;
+            envelope::joined(&mut joined, self.room.name(), self.epoch, seq, recovered, self.members());
             payloads.push((Kind::Text, joined));
         }
         for entry in self.log.last(count) {
