@@ -20,7 +20,7 @@ impl Session for Member {
     }
 }
 
-/// One room whose members sit on all shards; one of each shard speaks, and all hear it.
+/// One room whose members sit on all shards; two of them speak, and all hear it.
 fn fan_out(c: &mut Criterion) {
     let mut group = c.benchmark_group("room_without_kernel");
     group.throughput(Throughput::Elements(1));
@@ -37,7 +37,7 @@ fn fan_out(c: &mut Criterion) {
                     let pace = treadmill
                         .pinned(cpus)
                         .clients(2000)
-                        .speakers(1)
+                        .speakers(2 / cpus.len() as u32)
                         .messages(payload_bytes, in_flight)
                         .run(Duration::from_millis(200))
                         .expect("the shards start");
