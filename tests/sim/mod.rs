@@ -15,6 +15,7 @@ mod packets;
 mod placing;
 mod planted;
 mod rings;
+mod room_order;
 mod rooms;
 mod sessions;
 mod signed_in;

@@ -66,6 +66,7 @@ fn some_post(rng: &mut fastrand::Rng, said: &mut Vec<String>, bytes_max: usize) 
     Post {
         room,
         priority: *rng.choice(&priorities).expect("there are some"),
+        keeps_order: false,
         slow,
         queue_frames: [5, 40, 12][room as usize],
         queue_bytes: [1500, 9000, 2000][room as usize],

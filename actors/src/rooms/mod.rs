@@ -14,7 +14,7 @@
 //! frame once; each shard with members gets one ticket for it and hands views of it to its members. So the home does as much
 //! for a message as there are shards, and no more.
 //!
-//! **What is promised.** Everybody hears a room's messages of one priority in the order of their numbers, none twice. Who is
+//! **What is promised.** Everybody hears a room's messages in the order of their numbers, whatever their priorities, none twice. Who is
 //! slow hears what the room's rule leaves; what is left out shows as a gap in the numbers. Who comes back with the last number
 //! it heard hears what it missed, or is told that it cannot.
 //!

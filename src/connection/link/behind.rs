@@ -8,7 +8,7 @@ use crate::actor::{ActorId, Priority, SendError};
 use crate::connection::deliver::Delivered;
 use crate::connection::frames::Frames;
 use crate::connection::later::Terms;
-use crate::shard::outgoing::GATHER_BYTES_MAX;
+use crate::shard::outgoing::{GATHER_BYTES_MAX, Marks};
 use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
 
 impl Link {
@@ -79,6 +79,7 @@ impl Link {
             return self.queue_shared_later(frames, terms, local, me);
         }
         let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        outgoing.mark(Marks::of(terms.room));
         outgoing.push_shared(frames.shared(), frames.span());
         local.counters.messages_out += frames.len() as u64;
         local.mark_dirty(me.slot);
@@ -161,7 +162,8 @@ impl Link {
     pub(super) fn yield_to_urgent(&mut self) {
         let (Some(outgoing), Some(behind)) = (&mut self.outgoing, &mut self.behind) else { return };
         if !self.state.streaming && behind.later.is_urgent() && outgoing.bytes() > IN_FLIGHT_BYTES {
-            behind.later.put_back(outgoing.cut_off(IN_FLIGHT_BYTES));
+            let marks = outgoing.marks();
+            behind.later.put_back(outgoing.cut_off(IN_FLIGHT_BYTES), marks);
         }
     }
 
