@@ -7,6 +7,7 @@ mod echo;
 mod families;
 mod futures;
 mod groups;
+mod low;
 mod middleware;
 mod names;
 mod outbox;
