@@ -145,7 +145,20 @@ impl Client<'_> {
     /// # Errors
     /// As [`Self::send`].
     pub fn send_binary<'t>(&mut self, bytes: &'t [u8]) -> Result<(), SendError<&'t [u8]>> {
-        self.send_copied(Priority::Normal, Kind::Binary, bytes)
+        self.send_binary_at(Priority::Normal, bytes)
+    }
+
+    /// Sends a copy of `bytes`, as [`Self::send_at`].
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    #[inline]
+    pub fn send_binary_at<'t>(
+        &mut self,
+        priority: Priority,
+        bytes: &'t [u8],
+    ) -> Result<(), SendError<&'t [u8]>> {
+        self.send_copied(priority, Kind::Binary, bytes)
             .map_err(|full| if full { SendError::Full(bytes) } else { SendError::Gone(bytes) })
     }
 
