@@ -33,10 +33,11 @@ pub enum Slow {
 }
 
 /// On which terms frames wait for a client that is behind. One that keeps up gets all of them at once, as long as they are
-/// not more in one turn than half of [`send_queue_bytes_max`](super::Rules::send_queue_bytes_max).
+/// not more in one turn than half of [`send_queue_bytes_max`](super::Rules::send_queue_bytes_max); but what is of low priority
+/// waits as with [`Client::send_at`](super::Client::send_at).
 ///
-/// All rooms of a client together may have as much waiting for it; a frame for which there is no room then, and nothing of
-/// its own room to drop, is dropped itself. What a session sends by itself is not counted among that.
+/// All rooms of a client together may have as much waiting for it, and each may have a 64th of that whatever the others have; a
+/// frame for which there is no room then, and nothing of its own room to drop, is dropped itself. What a session sends by itself is not counted among that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms<'k> {
     /// Whose frames they are, in numbers of whoever delivers; each number has its own bounds.
@@ -47,6 +48,9 @@ pub struct Terms<'k> {
     /// than those before it takes them along, before what others have for the client. To be said of all frames of a room,
     /// or of none.
     pub keeps_order: bool,
+    /// Whether they count to the bounds of their room, and are dropped for others of it. Those that do not, wait besides, as long
+    /// as there is room for all rooms, and are dropped themselves where there is none, or the client is closed, if that is the rule.
+    pub counts: bool,
     /// What is done when the bounds are reached.
     pub slow: Slow,
     /// How many frames of this room may wait for one client.
@@ -63,6 +67,7 @@ impl Default for Terms<'_> {
             room: 0,
             priority: Priority::Normal,
             keeps_order: false,
+            counts: true,
             slow: Slow::DropOldest,
             queue_frames: 256,
             queue_bytes: 256 << 10,
@@ -111,6 +116,7 @@ enum Whose {
     Room {
         room: u32,
         keeps_order: bool,
+        counts: bool,
     },
 }
 
@@ -120,6 +126,8 @@ struct Share {
     /// By their own priorities.
     frames: [u32; 4],
     bytes: usize,
+    /// Besides, and not among those.
+    uncounted: u32,
     /// None of them waits below this one.
     lowest: Priority,
 }
@@ -200,7 +208,7 @@ impl Later {
         let bytes = range.len();
         let room = terms.room;
         let key = terms.keys.get(index).copied().flatten();
-        let (priority, keeps_order) = (terms.priority, terms.keeps_order);
+        let Terms { priority, keeps_order, counts, .. } = *terms;
         let mut dropped = 0;
         if terms.slow == Slow::KeepLatest && key.is_some() {
             // The new one goes to the end, so that what a client hears stays in order.
@@ -209,11 +217,15 @@ impl Later {
         loop {
             let (frames_here, bytes_here) = self.share(room);
             let all = self.room_bytes();
-            let fits = frames_here < terms.queue_frames.max(1)
-                && (frames_here == 0 || bytes_here + bytes <= terms.queue_bytes as usize)
-                && (all == 0 || all + bytes <= bytes_max);
-            if fits {
+            let is_room = all == 0 || all + bytes <= bytes_max;
+            let fits_here = frames_here < terms.queue_frames.max(1)
+                && (frames_here == 0 || bytes_here + bytes <= terms.queue_bytes as usize);
+            // However much others have, each room has a little.
+            if fits_here && (is_room || bytes_here + bytes <= bytes_max / ROOM_PARTS) || !counts && is_room {
                 break;
+            }
+            if !counts {
+                return if terms.slow == Slow::Close { None } else { Some(dropped + 1) };
             }
             match terms.slow {
                 Slow::Close => return None,
@@ -229,9 +241,9 @@ impl Later {
         if keeps_order {
             self.take_along(room, priority);
         }
-        self.remember(room, priority, bytes);
+        self.remember(terms, bytes);
         let piece = Piece::Shared(frames.shared().clone(), range);
-        let whose = Whose::Room { room, keeps_order };
+        let whose = Whose::Room { room, keeps_order, counts };
         let waiting = Waiting { piece, whose, priority, key, messages: 1, more: false };
         self.classes[priority as usize].push_back(waiting);
         Some(dropped)
@@ -273,22 +285,27 @@ impl Later {
         self.bytes - self.own_bytes
     }
 
-    fn remember(&mut self, room: u32, priority: Priority, bytes: usize) {
+    fn remember(&mut self, terms: &Terms<'_>, bytes: usize) {
+        let Terms { room, priority, counts, .. } = *terms;
         self.bytes += bytes;
         let at = self.shares.iter().position(|share| share.room == room).unwrap_or_else(|| {
-            self.shares.push(Share { room, frames: [0; 4], bytes: 0, lowest: priority });
+            self.shares.push(Share { room, frames: [0; 4], bytes: 0, uncounted: 0, lowest: priority });
             self.shares.len() - 1
         });
         let share = &mut self.shares[at];
-        share.frames[priority as usize] += 1;
-        share.bytes += bytes;
         share.lowest = share.lowest.min(priority);
+        if counts {
+            share.frames[priority as usize] += 1;
+            share.bytes += bytes;
+        } else {
+            share.uncounted += 1;
+        }
     }
 
     fn forget(&mut self, waiting: &Waiting) {
         let bytes = waiting.piece.bytes().len();
         self.bytes -= bytes;
-        let Some(room) = waiting.room() else {
+        let Whose::Room { room, counts, .. } = waiting.whose else {
             self.own_bytes -= bytes;
             self.cuts -= usize::from(waiting.whose == Whose::Cut);
             if self.cuts == 0 {
@@ -298,9 +315,13 @@ impl Later {
         };
         if let Some(at) = self.shares.iter().position(|share| share.room == room) {
             let share = &mut self.shares[at];
-            share.frames[waiting.priority as usize] -= 1;
-            share.bytes -= bytes;
-            if share.frames() == 0 {
+            if counts {
+                share.frames[waiting.priority as usize] -= 1;
+                share.bytes -= bytes;
+            } else {
+                share.uncounted -= 1;
+            }
+            if share.frames() + share.uncounted == 0 {
                 self.shares.swap_remove(at);
             }
         }
@@ -308,7 +329,7 @@ impl Later {
 
     /// Drops everything. Returns how many frames of rooms that were.
     pub(super) fn clear(&mut self, pool: &mut Pool) -> u32 {
-        let frames = self.shares.drain(..).map(|share| share.frames()).sum();
+        let frames = self.shares.drain(..).map(|share| share.frames() + share.uncounted).sum();
         for waiting in self.classes.iter_mut().flat_map(|class| class.drain(..)) {
             recycle(waiting.piece, pool);
         }
@@ -343,6 +364,8 @@ fn recycle(piece: Piece, pool: &mut Pool) {
     }
 }
 
+/// Each room of a client has at least such a part of what all may have.
+const ROOM_PARTS: usize = 64;
 /// The lowest first.
 const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
 /// What a session says to a client that is behind is gathered in blocks of so much.

@@ -115,6 +115,7 @@ impl Post {
             room: self.room,
             priority: self.priority,
             keeps_order: self.keeps_order,
+            counts: true,
             slow: self.slow,
             queue_frames: self.queue_frames,
             queue_bytes: self.queue_bytes,

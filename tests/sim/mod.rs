@@ -16,6 +16,7 @@ mod packets;
 mod placing;
 mod planted;
 mod rings;
+mod room_bounds;
 mod room_order;
 mod rooms;
 mod sessions;

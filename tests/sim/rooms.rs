@@ -9,16 +9,28 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Joins as its client says: "join ROOM NAME", "since ROOM NAME EPOCH SEQ", "leave ROOM", "who ROOM"; what else it says is
+/// Joins as its client says: "join ROOM NAME", "plain ROOM", "past ROOM COUNT", "all ROOM NAME", "since ROOM NAME EPOCH SEQ", "leave ROOM", "who ROOM"; what else it says is
 /// said in the room of the first word, "at PRIORITY ROOM" with a priority.
 pub(super) struct Talk;
 
 impl Session for Talk {
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
-        let text = message.as_text().unwrap_or_default().to_owned();
+        let Some(text) = message.as_text().map(str::to_owned) else {
+            return Ok(cx.publish("lobby", message)?);
+        };
         let words: Vec<&str> = text.split(' ').collect();
         match words[..] {
             ["plain", room] => cx.join_room(room, Join::plain())?,
+            ["past", room, count] => {
+                cx.join_room(room, Join::plain().history(count.parse().expect("a number")))?;
+            }
+            ["all", room, name] => cx.join_room(room, Join::json().named(name).history(u32::MAX))?,
+            ["many", room, count, bytes] => {
+                let said = "x".repeat(bytes.parse().expect("a number"));
+                for n in 0..count.parse().expect("a number") {
+                    cx.publish(room, Note::new(Body::Text(format!("{n} {said}").into())))?;
+                }
+            }
             ["join", room, name] => cx.join_room(room, Join::json().named(name))?,
             ["since", room, name, epoch, seq] => {
                 let join = Join::json().named(name).since(epoch, seq.parse().expect("a number"));

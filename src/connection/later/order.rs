@@ -18,7 +18,7 @@ impl Later {
         }
         // But not behind a frame that must not overtake it.
         let is_after = |waiting: &Waiting| match waiting.whose {
-            Whose::Room { room, keeps_order } => keeps_order && marks.has(room),
+            Whose::Room { room, keeps_order, .. } => keeps_order && marks.has(room),
             Whose::Cut => true,
             Whose::Session => false,
         };
@@ -114,7 +114,7 @@ impl Later {
         let low = self.classes[Priority::Low as usize].front();
         let is_due = |_: &&Waiting| self.low_waited > 0 && self.low_waited + messages > LOW_WAITS;
         let Some(low) = low.filter(is_due) else { return Some((next, 0)) };
-        if let Whose::Room { room, keeps_order: true } = low.whose {
+        if let Whose::Room { room, keeps_order: true, .. } = low.whose {
             // Those of its room that were there before it go first; they have waited as long.
             for class in (Priority::Normal as usize..=next).rev() {
                 let before = self.classes[class].iter().position(|waiting| self.is_before(room, waiting));
