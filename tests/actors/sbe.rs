@@ -6,6 +6,11 @@ use corewire_actors::sbe::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::str::FromStr;
 
 const TRADE: Trade = Trade { trade_id: 12345, symbol: b'B', price: 100.5, quantity: 1000, venue: None };
 
@@ -189,6 +194,81 @@ fn the_messages_are_those_of_the_schema() {
         ours("Position", Position::TEMPLATE_ID, Position::BYTES_MAX),
     ];
     assert_eq!(messages, expected);
+}
+
+/// What the Python package sbe has made of the same schema; `tests/clients/python_sbe.py` asks it again.
+#[derive(Deserialize)]
+struct Vector<'a> {
+    message: &'a str,
+    version: u16,
+    bytes: &'a str,
+    #[serde(borrow)]
+    values: HashMap<&'a str, &'a RawValue>,
+}
+
+impl Vector<'_> {
+    fn number<N: FromStr<Err: Debug>>(&self, field: &str) -> N {
+        self.values[field].get().parse().expect("it is a number")
+    }
+
+    fn text(&self, field: &str) -> String {
+        serde_json::from_str(self.values[field].get()).expect("it is text")
+    }
+
+    fn symbol(&self) -> u8 {
+        self.text("symbol").as_bytes()[0]
+    }
+
+    #[track_caller]
+    fn check<M: Message + PartialEq + Debug>(&self, message: &M, read: impl Fn(M::View<'_>) -> M) {
+        let hex =
+            |byte: &[u8]| u8::from_str_radix(str::from_utf8(byte).expect("it is ASCII"), 16).expect("hex");
+        let bytes: Vec<u8> = self.bytes.as_bytes().chunks(2).map(hex).collect();
+        let view = corewire_actors::sbe::decode::<M>(&bytes).expect("it is such a message");
+        assert_eq!(read(view), *message, "{}", self.bytes);
+        assert_eq!(Header::read(bytes.first_chunk().expect("it has one")).version, self.version);
+        assert_eq!(encoded(message), bytes);
+    }
+}
+
+#[test]
+fn bytes_are_those_of_the_python_package() {
+    let vectors = include_str!("../clients/sbe.json");
+    let vectors: Vec<Vector<'_>> = serde_json::from_str(vectors).expect("they are JSON");
+    assert_eq!(vectors.len(), 100);
+    for of in vectors {
+        match of.message {
+            "Trade" => {
+                let trade = Trade {
+                    trade_id: of.number("trade_id"),
+                    symbol: of.symbol(),
+                    price: of.number("price"),
+                    quantity: of.number("quantity"),
+                    venue: of.values.contains_key("venue").then(|| of.number("venue")),
+                };
+                of.check(&trade, |view| view.to_owned());
+            }
+            "Order" => {
+                let order = Order {
+                    order_id: of.number("order_id"),
+                    symbol: of.symbol(),
+                    side: if of.text("side") == "Buy" { Side::Buy } else { Side::Sell },
+                    price: of.number("price"),
+                    quantity: of.number("quantity"),
+                };
+                of.check(&order, |view| view.to_owned());
+            }
+            _ => {
+                let position = Position {
+                    account: of.number("account"),
+                    symbol: of.symbol(),
+                    quantity: of.number("quantity"),
+                    average_price: of.number("average_price"),
+                };
+                of.check(&position, |view| view.to_owned());
+            }
+        }
+    }
 }
 
 #[test]
