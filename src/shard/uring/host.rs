@@ -29,7 +29,7 @@ impl<R: Send + 'static> Host<R> {
         LocalExecutorBuilder::new(placement)
             .name(name)
             .io_memory(IO_MEMORY_BYTES)
-            .preempt_timer(Duration::from_millis(1))
+            .preempt_timer(PREEMPT_AFTER)
             .spawn(move || async move { run() })
             .map(Self)
             .map_err(|error| io::Error::other(error.to_string()))
@@ -43,6 +43,11 @@ impl<R: Send + 'static> Host<R> {
         self.0.join().map_err(|error| io::Error::other(error.to_string()))
     }
 }
+
+/// Never, since nothing runs beside the shard. glommio 0.9 sets this timer, and then looks whether it has rung before it looks
+/// for a task; if it has, it takes itself for idle and sleeps until something else happens. A thread that gets no CPU for as
+/// long just then would not begin with its only task, and the server would not start.
+const PREEMPT_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// glommio registers this much for file I/O; its default of 10 MiB would be most of a shard's memory.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
