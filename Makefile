@@ -1,6 +1,6 @@
 # Each target does its own set-up: missing system packages are installed by apt, with a line that says so.
 
-.PHONY: echo chat test check clients bench bench-quick contenders criterion fuzz
+.PHONY: echo chat gateway test check clients bench bench-quick contenders criterion fuzz
 
 # The echo demo on :9001. Flags: make echo ARGS="--workers 2"
 echo:
@@ -11,6 +11,11 @@ echo:
 chat:
 	@.ci/setup build
 	cargo run --release --example chat -- $(ARGS)
+
+# The trade gateway on :9001, with its page. Fill it: cargo run --release --example gateway_client -- --send 10000000 --batch 64
+gateway:
+	@.ci/setup build
+	cargo run --release --example gateway -- $(ARGS)
 
 # Everything: tests, the rings under loom, lints, real clients.
 test:
@@ -27,11 +32,11 @@ check:
 	cargo check --workspace --all-features --all-targets
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-# The echo demo against real clients: python, node, a browser, Autobahn. And the chat, in two windows.
+# The echo demo against real clients: python, node, a browser, Autobahn. And the chat in two windows, and the gateway.
 clients:
 	@.ci/setup build
 	@.ci/setup clients
-	cargo build --release --example echo --example chat
+	cargo build --release --example echo --example chat --example gateway
 	tests/clients/run
 
 # corewire beside uWebSockets and others in one run: table, plots and raw results in benches/results; some 25 minutes.
@@ -60,4 +65,4 @@ criterion:
 # Each fuzz target for a minute; needs a nightly toolchain and cargo-fuzz.
 fuzz:
 	@.ci/setup build
-	for target in frame handshake machine typed; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
+	for target in frame handshake machine sbe typed; do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done

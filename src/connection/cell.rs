@@ -76,14 +76,36 @@ impl<S: Session, G: Around> Connection<S, G> {
             local.pool.recycle(bytes); // said before our close reached the client; nobody listens
             return;
         }
-        local.counters.messages_in += 1;
         let message = Message::checked(kind, bytes);
+        self.heard(local, me, |connection, local| {
+            if G::NONE {
+                connection.call(local, me, |session, cx| session.message(message, cx))
+            } else {
+                connection.message_through(message, local, me)
+            }
+        });
+    }
+
+    /// A message that the session looks at where it lies.
+    fn view(&mut self, kind: Kind, bytes: &[u8], local: &mut Local, me: ActorId) {
+        if !self.link.state.closing {
+            self.heard(local, me, |connection, local| {
+                connection.call(local, me, |session, cx| session.view(kind, bytes, cx))
+            });
+        }
+    }
+
+    /// Has the session hear a message, counts it, and does what the session answers.
+    #[inline(always)]
+    fn heard(
+        &mut self,
+        local: &mut Local,
+        me: ActorId,
+        hear: impl FnOnce(&mut Self, &mut Local) -> Result<(), Close>,
+    ) {
+        local.counters.messages_in += 1;
         let began = if local.is_sample_due() { local.begin_sample() } else { None };
-        let answer = if G::NONE {
-            self.call(local, me, |session, cx| session.message(message, cx))
-        } else {
-            self.message_through(message, local, me)
-        };
+        let answer = hear(self, local);
         if let Some(began) = began {
             local.end_sample(began, std::any::type_name::<S>(), std::any::type_name::<Message>(), 0);
         }

@@ -5,7 +5,7 @@ use crate::actor::{
     Actor, Context, Overflow, Refused, Returned, SendError, Supervision, TasksFull, WatchesFull, WorkRefused,
 };
 use crate::buf::Exhausted;
-use crate::wire::CloseCode;
+use crate::wire::{CloseCode, Kind};
 use std::borrow::Cow;
 
 /// The actor of one client. It lives on the client's shard, from the upgrade to the end of the connection, and runs one
@@ -36,6 +36,9 @@ pub trait Session: Sized + 'static {
     /// What is done when an actor fails that it has started as its child, as [`Actor::SUPERVISION`].
     const SUPERVISION: Supervision = Supervision::ONE_FOR_ONE;
 
+    /// Whether [`Self::view`] is called for messages that lie in one piece in what was received.
+    const VIEWS: bool = false;
+
     /// The connection is open; nothing has been received.
     ///
     /// # Errors
@@ -50,6 +53,40 @@ pub trait Session: Sized + 'static {
     /// # Errors
     /// Closes the connection. A queue that is full ([`Client::send`](super::Client::send)) becomes 1013 by `?`.
     fn message(&mut self, message: Message, cx: &mut Context<'_, Self>) -> Result<(), Close>;
+
+    /// The client has sent a message, which is to be read where the kernel has put it: it is not copied, and gone when this
+    /// returns. Called in place of [`Self::message`] if [`Self::VIEWS`] says so and the message came in one frame, which lies in
+    /// one piece in what was received. Others come to `message`: long ones, those in several frames, those that two reads
+    /// have cut, and all where there is [middleware](super::middleware). So one does what the other does.
+    ///
+    /// What is text is UTF-8 and checked.
+    ///
+    /// ```
+    /// use corewire::prelude::*;
+    /// use corewire::wire::Kind;
+    ///
+    /// /// Adds up bytes, and keeps none of them.
+    /// struct Sum(u64);
+    /// impl Session for Sum {
+    ///     const VIEWS: bool = true;
+    ///
+    ///     fn view(&mut self, _: Kind, bytes: &[u8], _: &mut Context<Self>) -> Result<(), Close> {
+    ///         self.0 += bytes.iter().copied().map(u64::from).sum::<u64>();
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+    ///         self.view(message.kind(), message.as_bytes(), cx)
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Closes the connection, as [`Self::message`].
+    fn view(&mut self, kind: Kind, bytes: &[u8], cx: &mut Context<'_, Self>) -> Result<(), Close> {
+        let _ = (kind, bytes, cx);
+        Ok(())
+    }
 
     /// There is room again: the client had not taken what was sent to it and now has, or a send was refused as
     /// [`Full`](SendError::Full) and what stood in its way is sent. May be told once too often; not told after a `Full` of

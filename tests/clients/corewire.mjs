@@ -285,7 +285,7 @@ check("a connection that says nothing is asked, and left when it does not answer
   await server.next("ping");
   await until(client, "state", ({ state }) => state === "open");
   assert.equal(server.connections, 2);
-}, { pingEvery: 30, timeout: 60 });
+}, { pingEvery: 30, timeout: 1000 }); // this process may stand still for longer than a few pings take
 
 check("a room that one is in is not joined twice", async ({ server, client }) => {
   client.join("lobby");

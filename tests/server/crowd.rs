@@ -105,7 +105,8 @@ const FORGOTTEN: Duration = Duration::from_secs(120);
 #[test]
 fn ten_thousand_clients_that_never_read_do_not_stop_one_that_does() {
     let _alone = alone();
-    let server = Process::start(&[]);
+    // Who does not read is not heard, and would be closed for it before the last is full, on a slow machine.
+    let server = Process::start(&["--idle-timeout", "3600"]);
     let before = server.memory_bytes();
     let mut crowd = burst(&server, source(100), BURST);
     let opened = server.memory_bytes();
@@ -138,12 +139,15 @@ fn ten_thousand_clients_that_never_read_do_not_stop_one_that_does() {
     );
     assert!(done.blocked > BURST / 2, "{done:?}: the server should have stopped reading most of them");
     assert!(
-        echoes > 100 && slowest < Duration::from_secs(5), // seconds only where clients and server fight for two cores
+        echoes > 100 && slowest < Duration::from_secs(10), // seconds only where clients and server fight for two cores
         "{echoes} echoes, the slowest took {slowest:?}"
     );
     // Two shards, each with its quota of 256 MiB for what waits, and what it took to open so many.
     assert!(memory < opened + 2 * 256 * MIB + 64 * MIB, "{} MiB", memory / MIB);
 }
+
+/// Six seconds where there is nothing else to do; some 3 GB go through the kernel.
+const FLOODED: Duration = Duration::from_secs(180);
 
 /// What became of the crowd.
 #[derive(Debug, Default)]
@@ -164,7 +168,7 @@ fn flood_all(crowd: &mut [Client]) -> Flooded {
         client.stream.set_nonblocking(true).expect("it is a socket");
     }
     let begun = Instant::now();
-    while !left.is_empty() && begun.elapsed() < Duration::from_secs(20) {
+    while !left.is_empty() && begun.elapsed() < FLOODED {
         left.retain_mut(|(client, sent)| match client.stream.write(&messages[*sent % messages.len()..]) {
             Ok(bytes) => {
                 *sent += bytes;

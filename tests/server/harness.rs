@@ -42,11 +42,13 @@ pub(super) fn alone() -> MutexGuard<'static, ()> {
 
 // ---- servers ----
 
-/// What the tests run with: two shards, wherever there is time for them.
+/// What the tests run with: two shards, wherever there is time for them. A shard that gets no time for a while is not taken
+/// for stuck, which would have its connections placed elsewhere.
 pub(super) fn config() -> Config {
     let mut config = Config::default();
     config.workers = 2;
     config.pin = false;
+    config.turn_max = Duration::from_secs(3600);
     config
 }
 

@@ -6,7 +6,7 @@
 //! - `time`, `shutdown`: deadlines and ends
 //! - `crowd`: thousands of connections: churn, and those who never read
 //! - `middleware`: what stands before a route; `stats`: what the shards tell
-//! - `examples`, `chat`: each does what it says
+//! - `examples`, `chat`, `gateway`: each does what it says
 //! - `supervision`: crashes, restarts, ends that another shard hears of
 //! - `work`: jobs and the threads that do them
 //! - `mail`: priorities, full mailboxes, futures; `park`, `asks`: messages and questions for a shard that sleeps
@@ -19,6 +19,7 @@ mod bulk;
 mod chat;
 mod crowd;
 mod examples;
+mod gateway;
 mod harness;
 mod http;
 mod later;

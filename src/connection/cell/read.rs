@@ -99,7 +99,7 @@ impl<S: Session, G: Around> Connection<S, G> {
         Ok(())
     }
 
-    /// Hands on a message that lies in `bytes` in one piece, and consumes its frame.
+    /// Hands on a message that lies in `bytes` in one piece, or lets the session look at it there, and consumes its frame.
     #[inline]
     fn read_message(
         &mut self,
@@ -111,6 +111,14 @@ impl<S: Session, G: Around> Connection<S, G> {
         me: ActorId,
     ) {
         self.link.state.bulk.frame(payload.len() as u64);
+        if S::VIEWS && G::NONE {
+            if payload.len() <= GATHER_BYTES_MAX && bytes.headroom() > 0 {
+                self.link.write_over(bytes, local); // what was read before this one
+            }
+            self.view(kind, &bytes[payload], local, me);
+            bytes.advance(frame_bytes);
+            return;
+        }
         let message = take_message(bytes, payload, frame_bytes, local);
         if message.len() <= GATHER_BYTES_MAX {
             self.link.write_over(bytes, local);
