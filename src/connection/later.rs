@@ -37,7 +37,8 @@ pub enum Slow {
 /// waits as with [`Client::send_at`](super::Client::send_at).
 ///
 /// All rooms of a client together may have as much waiting for it, and each may have a 64th of that whatever the others have; a
-/// frame for which there is no room then, and nothing of its own room to drop, is dropped itself. What a session sends by itself is not counted among that.
+/// frame for which there is no room then, and nothing of its own room to drop, is dropped itself. What a session sends by
+/// itself is not counted among that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms<'k> {
     /// Whose frames they are, in numbers of whoever delivers; each number has its own bounds.

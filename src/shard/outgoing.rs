@@ -31,7 +31,7 @@ pub struct Outgoing {
 
 /// A set of numbers, which may have more than were put into it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Marks(u64);
+pub(crate) struct Marks(u64);
 
 impl Marks {
     /// With one.

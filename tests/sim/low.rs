@@ -20,6 +20,9 @@ impl Session for Member {
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
         match message.as_text() {
             Some("normal") => Ok(cx.client().send(message)?),
+            None if message.len() < 100 => {
+                Ok(cx.client().send_binary_at(Priority::Low, message.as_bytes())?)
+            }
             _ => Ok(cx.client().send_at(Priority::Low, message)?),
         }
     }

@@ -417,10 +417,12 @@ fn where_a_service_has_ended_its_users_are_refused_and_nobody_tells_of_its_sessi
         let before: BTreeSet<SessionId> = book.lock().unwrap().there.keys().copied().collect();
         world.send(ended, End).expect("there is room");
         world.run_for(1000);
-        for n in 100..130 {
-            world.client(Client::at(&format!("/?{n}")));
-        }
+        let late: Vec<usize> = (100..130).map(|n| world.client(Client::at(&format!("/?{n}")))).collect();
         world.run_for(20_000);
+        for (n, client) in (100..).zip(late) {
+            let is_closed = world.report(client).close_code() == Some(Some(1011));
+            assert!(is_closed || !is_homeless(&user(n)), "{n} waits for nobody: {:?}", world.report(client));
+        }
         {
             let book = book.lock().unwrap();
             for (id, there) in book.there.iter().filter(|(id, _)| !before.contains(id)) {
@@ -429,18 +431,25 @@ fn where_a_service_has_ended_its_users_are_refused_and_nobody_tells_of_its_sessi
             *refused.lock().unwrap() += book.refused.values().sum::<u64>();
         }
         let living: Vec<_> = world.outside().services::<Sessions>().filter(|other| *other != ended).collect();
+        let theirs = book.lock().unwrap().there.clone();
+        let theirs = theirs.into_iter().find(|(_, there)| there.guest.id().shard() == shard);
+        let (theirs, _) = theirs.expect("some live there");
+        for &service in &living {
+            // Who has had nothing to say to it learns by this that it has ended.
+            let kick = Kick { whom: Whom::Session(theirs), close: Close::normal() };
+            let _ = world.ask(service, kick).expect("it answers");
+        }
+        world.run_for(1000);
         for number in 0..USERS {
             let user = user(number);
             for &service in &living {
                 if is_homeless(&user) {
-                    // Who has had nothing to say to it learns it by this.
-                    let kick = || Kick { whom: Whom::User((&*user).into()), close: Close::normal() };
-                    let _ = world.ask(service, kick()).expect("it answers");
-                    world.run_for(1000);
-                    assert_eq!(world.ask(service, kick()), Ok(Err(NotSaid::Gone)));
+                    let kick = Kick { whom: Whom::User((&*user).into()), close: Close::normal() };
+                    assert_eq!(world.ask(service, kick), Ok(Err(NotSaid::Gone)));
                     continue;
                 }
                 let found = world.ask(service, OfUser((&*user).into())).expect("it answers");
+                assert_eq!(found.unanswered, 0, "nobody who is gone is asked");
                 let there = book.lock().unwrap().there.clone();
                 let of_user = there.iter().filter(|(_, there)| there.user == user);
                 let lives = of_user.filter(|(_, there)| there.guest.id().shard() != shard).map(|(id, _)| *id);

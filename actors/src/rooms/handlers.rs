@@ -49,7 +49,7 @@ impl Peer for Rooms {
                 if let Some((_, at)) = self.place_by(who, &room, entry)
                     && let Some((_, relay)) = self.relay_in(&room)
                 {
-                    relay.enter(at, seq, [joined, past], cx);
+                    relay.enter(at, seq, joined, past, cx);
                 }
             }
             Item::Refused { room, who, entry } => {

@@ -26,14 +26,14 @@ pub enum Item {
     Who { room: Room, who: ActorId, format: Format },
 
     // ---- from the home to a relay ----
-    /// A member is in, is told so, and has heard up to `seq` with the past.
+    /// A member is in, is told so, and has heard up to `seq` with the past, without so many frames of that.
     Entered {
         room: Room,
         who: ActorId,
         entry: u64,
         seq: u64,
         joined: Option<FramesTicket>,
-        past: Option<FramesTicket>,
+        past: Option<(FramesTicket, u64)>,
     },
     /// It cannot be.
     Refused { room: Room, who: ActorId, entry: u64 },

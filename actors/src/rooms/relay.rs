@@ -147,12 +147,17 @@ impl Relay {
         &mut self,
         place: u32,
         seq: u64,
-        missed: [Option<FramesTicket>; 2],
+        joined: Option<FramesTicket>,
+        past: Option<(FramesTicket, u64)>,
         cx: &mut Context<'_, A>,
     ) {
         self.members[place as usize].heard = seq;
-        for frames in missed.into_iter().flatten() {
-            self.hand_beside(place as usize, &frames.open(), cx);
+        if let Some(joined) = joined {
+            self.hand_beside(place as usize, &joined.open(), cx);
+        }
+        if let Some((past, skipped)) = past {
+            let past = past.open();
+            self.hand_beside(place as usize, &past.slice(skipped as usize..past.len()), cx);
         }
     }
 

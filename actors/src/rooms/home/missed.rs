@@ -17,8 +17,8 @@ use corewire::wire::Kind;
 pub(super) struct Missed {
     /// That it is in.
     pub(super) joined: Option<FramesTicket>,
-    /// What was said before.
-    pub(super) past: Option<FramesTicket>,
+    /// What was said before, but for so many frames of it.
+    pub(super) past: Option<(FramesTicket, u64)>,
     /// How many frames were written for it.
     pub(super) written: usize,
 }
@@ -57,8 +57,14 @@ impl Home {
             let of = Of { epoch: self.epoch, first: seq + 1, last: self.seq, format };
             missed.past = past.again(&self.room, of);
             if missed.past.is_none() {
-                missed.past = self.write_past(of, past, cx)?;
-                missed.written += (self.seq - seq) as usize;
+                // Of several who come all is written for the next, who may have heard less.
+                let count =
+                    if past.is_asked_for(&self.room, of) { usize::MAX } else { (self.seq - seq) as usize };
+                let all = self.log.last(count).count();
+                let first = self.seq + 1 - all as u64;
+                let ticket = self.write_past(Of { first, ..of }, past, cx)?;
+                missed.past = ticket.map(|ticket| (ticket, of.first - first));
+                missed.written += all;
             }
         }
         Ok(missed)

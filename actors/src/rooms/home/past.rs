@@ -1,5 +1,5 @@
-//! The past of rooms as it was last written, for the next who comes from the same number: where thousands come back at once, it
-//! is written once for many of them.
+//! The past of rooms as it was last written, for the next who comes: where thousands come back at once, it is written once for
+//! many of them, also if each has heard a little more than the other.
 //!
 //! Does not know: who comes, or what is remembered.
 
@@ -32,14 +32,27 @@ pub(super) struct Of {
 }
 
 impl Past {
-    /// Once more what was written before.
-    pub(super) fn again(&mut self, room: &Room, of: Of) -> Option<FramesTicket> {
-        let at = self.written.iter().position(|written| written.of == of && written.room == *room)?;
-        let ticket = self.written[at].tickets.next();
+    /// Once more what was written before, and how many of its frames are not meant.
+    pub(super) fn again(&mut self, room: &Room, of: Of) -> Option<(FramesTicket, u64)> {
+        let at = self.position(room, of).filter(|&at| self.written[at].of.first <= of.first)?;
+        let Written { of: written, tickets, .. } = &mut self.written[at];
+        let skipped = of.first - written.first;
+        let ticket = tickets.next();
         if ticket.is_none() {
             self.written.remove(at);
         }
-        ticket
+        ticket.map(|ticket| (ticket, skipped))
+    }
+
+    /// Whether the end of it was written of late, so that who comes now is one of several.
+    pub(super) fn is_asked_for(&self, room: &Room, of: Of) -> bool {
+        self.position(room, of).is_some()
+    }
+
+    fn position(&self, room: &Room, of: Of) -> Option<usize> {
+        self.written
+            .iter()
+            .position(|written| Of { first: of.first, ..written.of } == of && written.room == *room)
     }
 
     /// Keeps what is left of what was just written.
