@@ -63,7 +63,7 @@ impl Session for Talk {
             cx.send(clients, Came(me))?;
         }
         if !self.json {
-            self.enter(LOBBY.into(), Join::plain(), cx)?;
+            self.enter(LOBBY.into(), Join::plain().history(PLAIN_HISTORY), cx)?;
         }
         Ok(())
     }
@@ -324,10 +324,14 @@ fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
         let cores = plan(&Machine::discover()?, &all)?.shards.len() as u32;
         config.workers = config.workers.min(cores);
     }
+    // The rooms, the sessions and who counts the clients watch each of them.
+    let clients = if config.clients_per_shard_max > 0 { config.clients_per_shard_max } else { CLIENTS_MAX };
+    config.watches_max = config.watches_max.max(clients.saturating_mul(3));
     let rules = RoomRules { history_age: Duration::from_secs(24 * 3600), ..RoomRules::default() };
     let rooms = RoomsConfig::default().rules(move |_| rules.clone());
     let mut sessions = SessionsConfig::default();
     sessions.partitions = flags.shards;
+    sessions.sessions_max = sessions.sessions_max.max(clients);
     let server = Server::bind(flags.addr)
         .config(config)
         .service(Sessions::with(sessions))
@@ -358,6 +362,8 @@ fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// On one shard, where the flags say nothing of it.
+const CLIENTS_MAX: u32 = 1 << 18;
 /// Where everybody begins who says nothing else.
 const LOBBY: &str = "lobby";
 /// The subprotocol of those who say JSON from the beginning.
@@ -369,5 +375,5 @@ const NAME_BYTES_MAX: usize = 64;
 const ID_BYTES_MAX: usize = 64;
 /// More than a room remembers.
 const HISTORY_MAX: u32 = 1000;
-/// What who joins by a command hears of what was said before.
+/// What who hears plain text hears of what was said before.
 const PLAIN_HISTORY: u32 = 20;

@@ -4,7 +4,8 @@
 //! A message that a lane or a mailbox refuses comes back to its sender; by then a later one may have arrived. So what is not to
 //! be lost and stays in order needs this: while a packet is under way, what is pushed waits and goes together in the next. Each
 //! packet says how many from the other side were taken, so two services that talk need no messages for that alone. What is
-//! refused is tried again, with back-off. What waits is bounded by whoever pushes, who can ask how much it is.
+//! refused is tried again, with back-off. What waits is bounded by whoever pushes, who can ask how many items that are, and how
+//! many bytes, of those that were pushed with what they hold.
 //!
 //! A service that fails is made anew and knows nothing any more. So packets say which of a service's lives they come from and
 //! are for: what was meant for a former life is dropped, and the others hear that there is a new one ([`Peer::anew`]).
@@ -129,7 +130,7 @@ pub trait Peer: Actor + Handler<Packet<Self::Item>, Reply = ()> {
 
     /// A packet has come. For the handler of [`Packet`], which does nothing else.
     fn take_packet(&mut self, packet: Packet<Self::Item>, cx: &mut Context<'_, Self>) {
-        let Packet { from, life, to, number, taken, mut items } = packet;
+        let Packet { from, life, to, number, taken, mut items, .. } = packet;
         if from == cx.shard() {
             self.packets().time_has_come(cx.now()); // what our own timer says
         } else {
@@ -191,6 +192,8 @@ pub struct Packet<I> {
     taken: u64,
     /// Without a number, room that goes home to be used again.
     items: Vec<I>,
+    /// What they hold.
+    bytes: usize,
 }
 
 /// What is known of one other shard.
@@ -198,9 +201,13 @@ pub struct Packet<I> {
 struct Pair<I> {
     /// Of the service there; 0 is not known yet, and no items are sent.
     life: u64,
-    waiting: Vec<I>,
+    /// With what each holds.
+    waiting: VecDeque<(I, u32)>,
+    waiting_bytes: usize,
     /// Empty, for the next.
     room: Vec<I>,
+    /// What the packet holds that is under way.
+    sent_bytes: usize,
     /// The number of the last packet with items.
     sent: u64,
     /// That one has not been taken yet, or no greeting was answered, and was sent then.
@@ -233,12 +240,19 @@ impl<I> Packets<I> {
     /// Says `item` to the service of `shard`, which may be this one. It goes with the next [`Peer::flush_packets`], or when
     /// what is under way has been taken.
     pub fn push(&mut self, shard: ShardId, item: I) {
+        self.push_with(shard, item, 0);
+    }
+
+    /// As [`Self::push`], of an item that holds so many bytes of a shard's memory until it has been taken.
+    pub fn push_with(&mut self, shard: ShardId, item: I, bytes: usize) {
         if shard == self.me {
             return self.here.push_back(item);
         }
         let pair = self.pair(shard);
         if !pair.gone {
-            pair.waiting.push(item);
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            pair.waiting.push_back((item, bytes));
+            pair.waiting_bytes += bytes as usize;
             self.list(shard);
         }
     }
@@ -246,6 +260,11 @@ impl<I> Packets<I> {
     /// How many items wait for that shard to take what is under way: for whoever can do with less.
     pub fn waiting(&self, shard: ShardId) -> usize {
         self.pairs.get(usize::from(shard.0)).map_or(0, |pair| pair.waiting.len())
+    }
+
+    /// How many bytes those hold that wait for that shard or are under way there.
+    pub fn waiting_bytes(&self, shard: ShardId) -> usize {
+        self.pairs.get(usize::from(shard.0)).map_or(0, |pair| pair.waiting_bytes + pair.sent_bytes)
     }
 
     /// Whether the service of that shard is known to have ended.
@@ -281,7 +300,7 @@ impl<I> Packets<I> {
             return false; // the same, or a word of a former one's
         }
         if known == 0 {
-            (pair.life, pair.under_way) = (life, None); // it was a greeting that was under way, if anything
+            (pair.life, pair.under_way, pair.sent_bytes) = (life, None, 0); // it was a greeting that was under way, if anything
         } else {
             *pair = Pair { life, is_listed: pair.is_listed, ..Pair::new() };
         }
@@ -320,19 +339,22 @@ impl<I> Packets<I> {
         let pair = self.pair(shard);
         (pair.owes, pair.again_at) = (false, None);
         let mut items = std::mem::take(&mut pair.room);
-        let mut number = 0;
+        let (mut number, mut bytes) = (0, 0);
         if pair.life == 0 {
             pair.under_way = Some(now); // a greeting
         } else if pair.under_way.is_none() && !pair.waiting.is_empty() {
-            std::mem::swap(&mut items, &mut pair.waiting);
-            if items.len() > ITEMS_MAX {
-                pair.waiting = items.split_off(ITEMS_MAX);
-            }
+            let count = pair.waiting.len().min(ITEMS_MAX);
+            items.extend(pair.waiting.drain(..count).map(|(item, its_bytes)| {
+                bytes += its_bytes as usize;
+                item
+            }));
+            pair.waiting_bytes -= bytes;
+            pair.sent_bytes = bytes;
             pair.sent += 1;
             pair.under_way = Some(now);
             number = pair.sent;
         }
-        Packet { from, life, to: pair.life, number, taken: pair.taken, items }
+        Packet { from, life, to: pair.life, number, taken: pair.taken, items, bytes }
     }
 
     /// Whether what is in it is new.
@@ -349,7 +371,7 @@ impl<I> Packets<I> {
             return false;
         }
         if taken == pair.sent {
-            pair.under_way = None;
+            (pair.under_way, pair.sent_bytes) = (None, 0);
         }
         let new = number == pair.taken + 1;
         debug_assert!(new || number == 0, "a packet comes once, after the one before it");
@@ -371,7 +393,7 @@ impl<I> Packets<I> {
 
     /// What has come back goes before what has been pushed since.
     fn put_back(&mut self, shard: ShardId, packet: Packet<I>, now: Time) {
-        let Packet { life, to, number, mut items, .. } = packet;
+        let Packet { life, to, number, mut items, bytes, .. } = packet;
         let me = self.life;
         let pair = self.pair(shard);
         if life != me || to != pair.life {
@@ -380,10 +402,16 @@ impl<I> Packets<I> {
         if to == 0 {
             pair.under_way = None; // the greeting
         } else if number > 0 {
-            items.append(&mut pair.waiting);
-            pair.waiting = items;
+            // Which of them holds what is not known any more, and the first is not without the others.
+            let mut first = u32::try_from(bytes).unwrap_or(u32::MAX);
+            pair.waiting_bytes += first as usize;
+            let mut again: VecDeque<(I, u32)> = VecDeque::with_capacity(items.len() + pair.waiting.len());
+            again.extend(items.drain(..).map(|item| (item, std::mem::take(&mut first))));
+            again.append(&mut pair.waiting);
+            pair.waiting = again;
+            pair.room = items;
             pair.sent -= 1;
-            pair.under_way = None;
+            (pair.under_way, pair.sent_bytes) = (None, 0);
         } else {
             pair.room = items;
         }
@@ -434,8 +462,10 @@ impl<I> Pair<I> {
     fn new() -> Self {
         Self {
             life: 0,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
             room: Vec::new(),
+            sent_bytes: 0,
             sent: 0,
             under_way: None,
             taken: 0,
@@ -485,7 +515,7 @@ fn set_timer<A: Peer>(service: &mut A, cx: &mut Context<'_, A>) {
         None => {}
     }
     let (me, from, life) = (cx.address(), packets.me, packets.life);
-    let word = Packet { from, life, to: life, number: 0, taken: 0, items: Vec::new() };
+    let word = Packet { from, life, to: life, number: 0, taken: 0, items: Vec::new(), bytes: 0 };
     match cx.after(next.since(now), me, word) {
         Ok(timer) => packets.timer = Some((next, timer)),
         Err(error) => {

@@ -59,6 +59,8 @@ pub struct ShardStats {
     pub panics: u64,
     /// Children that were made anew.
     pub restarts: u64,
+    /// Bytes of the shard's memory that are in use for messages and what waits to be sent, by whole blocks: what its pool counts.
+    pub memory_bytes: u64,
     /// Messages that clients sent.
     pub messages_in: u64,
     /// Messages that were sent to clients.

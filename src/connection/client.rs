@@ -78,7 +78,9 @@ impl Client<'_> {
     /// Sends a message that goes before others, or after them, while the client has not taken what was sent before: what
     /// waits with a higher [`Priority`] leaves first, also of what [rooms](Context::deliver) have for it, and in between
     /// are at most 64 KiB or one message that were on their way already. Messages of one priority keep their order. A client
-    /// that keeps up gets everything as it is sent.
+    /// that keeps up gets everything as it is sent; but what is [`Low`](Priority::Low) waits for a turn in which its shard has
+    /// nothing else to do, for the next message to this client or for [`LOW_WAITS`](crate::actor::LOW_WAITS) turns, whichever is
+    /// first, and goes together then.
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -143,7 +145,20 @@ impl Client<'_> {
     /// # Errors
     /// As [`Self::send`].
     pub fn send_binary<'t>(&mut self, bytes: &'t [u8]) -> Result<(), SendError<&'t [u8]>> {
-        self.send_copied(Priority::Normal, Kind::Binary, bytes)
+        self.send_binary_at(Priority::Normal, bytes)
+    }
+
+    /// Sends a copy of `bytes`, as [`Self::send_at`].
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    #[inline]
+    pub fn send_binary_at<'t>(
+        &mut self,
+        priority: Priority,
+        bytes: &'t [u8],
+    ) -> Result<(), SendError<&'t [u8]>> {
+        self.send_copied(priority, Kind::Binary, bytes)
             .map_err(|full| if full { SendError::Full(bytes) } else { SendError::Gone(bytes) })
     }
 
@@ -197,7 +212,8 @@ impl Client<'_> {
         }
     }
 
-    /// Bytes that wait for this client. Still there when the next turn begins, it has not taken what was sent to it.
+    /// Bytes that wait for this client. If more than a few of low priority are still there when the next turn begins, it has
+    /// not taken what was sent to it.
     pub fn queued_bytes(&self) -> usize {
         self.link.queued_bytes()
     }

@@ -15,6 +15,8 @@ pub struct Stats {
     pub messages_in: u64,
     /// Messages that were sent to clients.
     pub messages_out: u64,
+    /// How many sends those were, with all else that was said: what a connection has to say in a turn is one.
+    pub sends: u64,
     /// Bytes that came, protocol and all.
     pub bytes_in: u64,
     /// Bytes that were handed to the kernel, protocol and all.
@@ -78,6 +80,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         dropped,
         restarts,
         slow_dropped,
+        sends,
     } = *counters;
     let values = [
         messages_in,
@@ -97,6 +100,7 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         dropped,
         restarts,
         slow_dropped,
+        sends,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -133,6 +137,7 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         dropped: sum(14),
         restarts: sum(15),
         slow_dropped: sum(16),
+        sends: sum(17),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

@@ -151,4 +151,4 @@ impl Shared {
 }
 
 /// How many figures a shard shows; see [`super::metrics`].
-pub(crate) const FIGURES: usize = 18;
+pub(crate) const FIGURES: usize = 19;

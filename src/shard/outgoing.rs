@@ -25,6 +25,29 @@ pub struct Outgoing {
     bytes: usize,
     /// So many bytes of its front are no frames, or the rest of one, or pinned.
     front: usize,
+    /// Whose bytes are among them.
+    marks: Marks,
+}
+
+/// A set of numbers, which may have more than were put into it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Marks(u64);
+
+impl Marks {
+    /// With one.
+    pub(crate) fn of(number: u32) -> Self {
+        Self(1 << (number % u64::BITS))
+    }
+
+    /// Whether it may have this one.
+    pub(crate) fn has(self, number: u32) -> bool {
+        self.0 & Self::of(number).0 != 0
+    }
+
+    /// Adds all that another has.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
 }
 
 /// A run of bytes to send.
@@ -163,6 +186,18 @@ impl Outgoing {
         }
         self.pieces.append(&mut other.pieces);
         self.bytes += std::mem::take(&mut other.bytes);
+        self.marks.add(std::mem::take(&mut other.marks));
+    }
+
+    /// Says whose bytes come next, for whoever asks before they have left.
+    #[inline]
+    pub(crate) fn mark(&mut self, marks: Marks) {
+        self.marks.add(marks);
+    }
+
+    /// Whose bytes it may have.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// Adds a piece as it is.
@@ -187,7 +222,11 @@ impl Outgoing {
     /// If that is more than there is: a driver that says so is broken.
     pub fn consume(&mut self, mut sent: usize, pool: &mut Pool) {
         assert!(sent <= self.bytes, "the driver says it sent {sent} of {} bytes", self.bytes);
-        self.front = if sent == self.bytes { 0 } else { self.front_after(sent) };
+        if sent == self.bytes {
+            (self.front, self.marks) = (0, Marks::default());
+        } else {
+            self.front = self.front_after(sent);
+        }
         self.bytes -= sent;
         while sent > 0 {
             let piece = self.pieces.front_mut().expect("bytes are left, so a piece is");
@@ -213,7 +252,7 @@ impl Outgoing {
                 pool.recycle(block);
             }
         }
-        (self.bytes, self.front) = (0, 0);
+        (self.bytes, self.front, self.marks) = (0, 0, Marks::default());
     }
 
     /// Moves what lies in the kernel's receive blocks into blocks of its own, since what waits for a slow peer must

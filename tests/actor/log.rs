@@ -1,6 +1,7 @@
 //! What the log says of a panic.
 
 use super::Book;
+use super::trail::listen;
 use corewire::prelude::*;
 use corewire::sim::{Client, World};
 use std::fmt::Write;
@@ -56,7 +57,7 @@ impl Session for Grumpy {
 #[test]
 fn a_panic_is_in_the_log_with_its_words_its_place_and_once_a_second_where_it_came_from() {
     let book = Book::default();
-    tracing::subscriber::with_default(Log(book.clone()), || {
+    listen(Log(book.clone()), || {
         let mut world = World::new(1).at("/", |_: &Upgrade| Ok(Grumpy));
         for ms in [0, 500, 1500] {
             world.client(Client::at("/").later(Duration::from_millis(ms)).text("hello"));

@@ -43,12 +43,17 @@ impl Subscriber for Deaf {
     fn exit(&self, _: &Id) {}
 }
 
+/// Has `subscriber` told of what `f` does on this thread.
+pub(crate) fn listen<R>(subscriber: impl Subscriber + Send + Sync + 'static, f: impl FnOnce() -> R) -> R {
+    static DEAF: OnceLock<Dispatch> = OnceLock::new();
+    DEAF.get_or_init(|| Dispatch::new(Deaf));
+    tracing::subscriber::with_default(subscriber, f)
+}
+
 impl Recorder {
     /// Records what `f` does on this thread.
     pub(crate) fn listen<R>(&self, f: impl FnOnce() -> R) -> R {
-        static DEAF: OnceLock<Dispatch> = OnceLock::new();
-        DEAF.get_or_init(|| Dispatch::new(Deaf));
-        tracing::subscriber::with_default(self.clone(), f)
+        listen(self.clone(), f)
     }
 
     fn recorded(&self) -> MutexGuard<'_, Recorded> {

@@ -122,8 +122,10 @@ fn a_head_that_trickles_in_is_answered_408_at_the_deadline() {
     }
     let answer = reading.join().expect("it does not panic");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer:?}");
-    assert!(begun.elapsed() >= Duration::from_millis(400), "not before the deadline");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?} is not soon after it", begun.elapsed());
+    let waited = begun.elapsed();
+    // A shard's clock is as old as its turn, so on a busy machine the deadline may come a little early, by ours.
+    assert!(waited >= Duration::from_millis(250), "{waited:?} is before the deadline");
+    assert!(waited < Duration::from_secs(10), "{waited:?} is not soon after it");
     server.client().check_echo("others are served");
 }
 
@@ -183,23 +185,10 @@ fn with_all_descriptors_used_up_those_who_are_connected_go_on_and_more_get_in_wh
         waiting.push(stream);
     }
     wait_until("descriptors are used up", || server.descriptors() >= 64);
-    waiting.retain(|stream| {
-        stream.set_read_timeout(Some(Duration::from_millis(20))).expect("above zero");
-        let answered = loop {
-            match stream.peek(&mut [0]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                other => break matches!(other, Ok(1)),
-            }
-        };
-        if answered {
-            let mut client = Client::new(stream.try_clone().expect("a second handle"));
-            client.stream.set_read_timeout(Some(super::harness::PATIENCE)).expect("above zero");
-            client.opened(&Key::from_nonce([0; 16]), &[]);
-            clients.push(client);
-        }
-        !answered
+    wait_until("those who got in are answered", || {
+        let_in(&mut waiting, &mut clients);
+        clients.len() >= 20
     });
-    assert!(clients.len() >= 20, "{} got in", clients.len());
     assert!(waiting.len() >= 20, "{} wait", waiting.len());
     clients.iter_mut().for_each(|client| client.check_echo("we go on"));
 
@@ -212,12 +201,25 @@ fn with_all_descriptors_used_up_those_who_are_connected_go_on_and_more_get_in_wh
     assert!(spent < Duration::from_millis(300), "{spent:?} of CPU in a second of nearly nothing: it spins");
 
     clients.truncate(5); // some leave
-    for mut stream in waiting.drain(..10) {
-        stream.set_read_timeout(Some(super::harness::PATIENCE)).expect("above zero");
-        let mut client = Client::new(stream.try_clone().expect("a second handle"));
-        stream.flush().expect("it is TCP");
-        client.opened(&Key::from_nonce([0; 16]), &[]);
-        client.check_echo("in at last");
-        clients.push(client);
-    }
+    // Whoever waits longest at one of two listeners; which of them is the first to try again, chance decides.
+    wait_until("some more are let in", || {
+        let_in(&mut waiting, &mut clients);
+        clients.len() >= 15
+    });
+    clients.iter_mut().for_each(|client| client.check_echo("in at last"));
+}
+
+/// Moves those who are answered from those who wait to the clients.
+fn let_in(waiting: &mut Vec<TcpStream>, clients: &mut Vec<Client>) {
+    waiting.retain(|stream| {
+        stream.set_nonblocking(true).expect("it is a socket");
+        let answered = matches!(stream.peek(&mut [0]), Ok(1)); // if a signal comes between, the next look tells
+        stream.set_nonblocking(false).expect("it is a socket");
+        if answered {
+            let mut client = Client::new(stream.try_clone().expect("a second handle"));
+            client.opened(&Key::from_nonce([0; 16]), &[]);
+            clients.push(client);
+        }
+        !answered
+    });
 }

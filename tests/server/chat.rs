@@ -89,6 +89,8 @@ fn commands_are_answered_to_who_gives_them() {
     let mut eve = plain(&server);
     eve.text("in the lobby");
     assert_eq!(hear(&mut eve), "in the lobby");
+    let mut late = plain(&server);
+    assert_eq!(hear(&mut late), "in the lobby", "who comes later hears it too");
     bob.text("in the kitchen");
     assert_eq!(hear(&mut bob), "in the kitchen");
     eve.text("/join kitchen");

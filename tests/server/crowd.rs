@@ -1,7 +1,7 @@
 //! Thousands at once. The server is a process of its own, and so are its clients: this one. 20,000 open files are
 //! enough for each.
 
-use super::harness::{Client, Process, Said, alone, connect_from, frame, request, wait_at_most};
+use super::harness::{Client, Process, Said, alone, connect_from, frame, request};
 use corewire::wire::frame::Opcode;
 use corewire::wire::handshake::Key;
 use std::io::{ErrorKind, Write};
@@ -35,15 +35,20 @@ fn burst(server: &Process, source: Ipv4Addr, count: usize) -> Vec<Client> {
 #[test]
 fn bursts_of_ten_thousand_connections_leave_nothing_behind() {
     let _alone = alone();
-    let mut server = Process::start(&[]);
-    let descriptors = server.descriptors();
+    // Nobody is pinged, so that who has gone is found by its going and not by a ping that fails, however slow this machine
+    // is; and no shard gets nearly all, whoever stood still meanwhile: how far its tables have grown is the same each time.
+    let mut server = Process::start(&["--idle-timeout", "3600", "--max-clients-per-shard", "6000"]);
+    let listeners = server.sockets();
     server.client().check_echo("before");
-    wait_at_most(FORGOTTEN, "it is forgotten", || server.descriptors() <= descriptors);
-    let memory = server.memory_bytes();
-    let mut memories = Vec::new();
+    wait_until_forgotten(&server, listeners, "the first client");
+    let (descriptors, memory) = (server.descriptors(), server.memory_bytes() / MIB);
+    let (mut memories, mut times) = (Vec::new(), Vec::new());
     for n in 0..BURSTS {
+        let begun = Instant::now();
         let mut clients = burst(&server, source(n), BURST);
-        assert!(server.descriptors() >= descriptors + BURST);
+        let opened = begun.elapsed();
+        let there = server.sockets() - listeners;
+        assert_eq!(there, BURST, "burst {n}, all of which were answered within {opened:?}");
         for (n, client) in clients.iter_mut().enumerate() {
             match n % 100 {
                 0 => client.text("some speak"), // and do not wait for the answer
@@ -56,26 +61,52 @@ fn bursts_of_ten_thousand_connections_leave_nothing_behind() {
             }
         }
         drop(clients);
-        wait_at_most(FORGOTTEN, "all are forgotten", || server.descriptors() <= descriptors);
+        let so_far = format!("burst {n}; {memory} MiB before, then {memories:?}; {times:.1?}");
+        wait_until_forgotten(&server, listeners, &so_far);
         memories.push(server.memory_bytes() / MIB);
+        times.push((opened.as_secs_f64(), begun.elapsed().as_secs_f64()));
     }
-    println!("{} MiB before; after each burst of {BURST}: {memories:?}", memory / MIB);
+    println!("{memory} MiB before; after each burst of {BURST}: {memories:?}");
+    println!("seconds until each was open, and forgotten: {times:.1?}");
     server.wait_until_idle();
     server.client().check_echo("as before");
+    wait_until_forgotten(&server, listeners, "the last client");
+    // A leak in each connection would be thousands. A file that the C library has open for a moment is none.
+    let now = server.descriptors();
+    assert!(now <= descriptors + 1, "{descriptors} descriptors before, {now} at the end");
     // What a shard's tables have grown to stays with it: some hundred bytes a connection, once.
-    let (first, last) = (memories[1], memories[BURSTS - 1]);
-    assert!(last <= memory / MIB + 24, "{} MiB before, {last} at the end: {memories:?}", memory / MIB);
-    assert!(last <= first + 4, "it grows by the burst: {memories:?}");
+    let early = *memories[..EARLY].iter().max().expect("there are some");
+    let last = memories[BURSTS - 1];
+    assert!(last <= memory + 24, "{memory} MiB before, {last} at the end: {memories:?}, {times:.1?}");
+    // 27 bytes left behind by each connection would be more.
+    assert!(last <= early + 4, "it grows by the burst: {memory} MiB before, then {memories:?}, {times:.1?}");
+}
+
+/// Waits until there are no sockets but the listeners.
+fn wait_until_forgotten(server: &Process, listeners: usize, what: &str) {
+    let begun = Instant::now();
+    loop {
+        let left = server.sockets() - listeners;
+        if left == 0 {
+            return;
+        }
+        assert!(begun.elapsed() < FORGOTTEN, "{left} are left after {FORGOTTEN:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(2)); // nothing tells us, so we look again
+    }
 }
 
 const BURSTS: usize = 20;
+/// Bursts after which tables have grown as far as they will.
+const EARLY: usize = 4;
 const BURST: usize = 10_000;
-const FORGOTTEN: Duration = Duration::from_secs(20);
+/// Much longer than a loaded machine takes: a second, and twelve where one core is shared with three that burn it.
+const FORGOTTEN: Duration = Duration::from_secs(120);
 
 #[test]
 fn ten_thousand_clients_that_never_read_do_not_stop_one_that_does() {
     let _alone = alone();
-    let server = Process::start(&[]);
+    // Who does not read is not heard, and would be closed for it before the last is full, on a slow machine.
+    let server = Process::start(&["--idle-timeout", "3600"]);
     let before = server.memory_bytes();
     let mut crowd = burst(&server, source(100), BURST);
     let opened = server.memory_bytes();
@@ -108,12 +139,15 @@ fn ten_thousand_clients_that_never_read_do_not_stop_one_that_does() {
     );
     assert!(done.blocked > BURST / 2, "{done:?}: the server should have stopped reading most of them");
     assert!(
-        echoes > 100 && slowest < Duration::from_secs(5), // seconds only where clients and server fight for two cores
+        echoes > 100 && slowest < Duration::from_secs(10), // seconds only where clients and server fight for two cores
         "{echoes} echoes, the slowest took {slowest:?}"
     );
     // Two shards, each with its quota of 256 MiB for what waits, and what it took to open so many.
     assert!(memory < opened + 2 * 256 * MIB + 64 * MIB, "{} MiB", memory / MIB);
 }
+
+/// Six seconds where there is nothing else to do; some 3 GB go through the kernel.
+const FLOODED: Duration = Duration::from_secs(180);
 
 /// What became of the crowd.
 #[derive(Debug, Default)]
@@ -134,7 +168,7 @@ fn flood_all(crowd: &mut [Client]) -> Flooded {
         client.stream.set_nonblocking(true).expect("it is a socket");
     }
     let begun = Instant::now();
-    while !left.is_empty() && begun.elapsed() < Duration::from_secs(20) {
+    while !left.is_empty() && begun.elapsed() < FLOODED {
         left.retain_mut(|(client, sent)| match client.stream.write(&messages[*sent % messages.len()..]) {
             Ok(bytes) => {
                 *sent += bytes;

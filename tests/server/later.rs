@@ -52,13 +52,16 @@ fn one_who_is_refused_later_gets_the_status() {
 
 #[test]
 fn a_ticket_that_is_dropped_is_a_503_and_one_that_is_kept_a_408() {
-    let (server, asked) = hesitant(|config| config.rules.handshake_timeout = Duration::from_millis(300));
-    let address = server.address;
-    let ask = move || exchange(address, &request("/", &[], &Key::from_nonce([7; 16])));
-    let dropped = std::thread::spawn(ask);
+    let ask = |server: &Local| {
+        let address = server.address;
+        std::thread::spawn(move || exchange(address, &request("/", &[], &Key::from_nonce([7; 16]))))
+    };
+    let (server, asked) = hesitant(|_| ()); // whose deadline does not come before this thread has its turn
+    let dropped = ask(&server);
     drop(asked.recv_timeout(super::harness::PATIENCE).expect("the route is asked"));
     assert!(dropped.join().expect("no panic").starts_with("HTTP/1.1 503 "));
-    let kept = std::thread::spawn(ask);
+    let (server, asked) = hesitant(|config| config.rules.handshake_timeout = Duration::from_millis(300));
+    let kept = ask(&server);
     let ticket = asked.recv_timeout(super::harness::PATIENCE).expect("the route is asked");
     assert!(kept.join().expect("no panic").starts_with("HTTP/1.1 408 "));
     ticket.accept(|| Echo); // too late, and harmless

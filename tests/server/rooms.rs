@@ -2,6 +2,7 @@
 
 use super::harness::{Client, Local, Process, Said, alone, connect_from, request, wait_until};
 use corewire::prelude::*;
+use corewire::server::Placement;
 use corewire::wire::handshake::Key;
 use corewire_actors::rooms::{
     AskStats, Body, InRooms, Join, Note, Rooms, RoomsConfig, RoomsFromOutside, RoomsStats,
@@ -21,7 +22,8 @@ impl Session for Member {
 
 fn server(workers: u32) -> Local {
     Local::with(
-        |config| config.workers = workers,
+        // One after the other, so that there are members on all shards.
+        |config| (config.workers, config.placement) = (workers, Placement::RoundRobin),
         |server| server.service(Rooms::service(RoomsConfig::default())).at("/", |_: &Upgrade| Ok(Member)),
     )
 }

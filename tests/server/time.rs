@@ -13,20 +13,26 @@ fn one_who_connects_and_says_nothing_is_answered_408_at_the_deadline() {
     let mut stream = connect(server.address);
     let answer = read_all(&mut stream);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer:?}");
-    // A shard's clock is as old as its turn, so on a busy machine a deadline may come a little early.
     let waited = begun.elapsed();
-    assert!((Duration::from_millis(200)..Duration::from_secs(5)).contains(&waited), "{waited:?}");
+    assert!((Duration::from_millis(300) - EARLY..LATE).contains(&waited), "{waited:?}");
     drop(stream);
     wait_until("it is forgotten", || server.handle.stats().connections == 0);
 }
 
-/// A server that is impatient with silence.
+/// A shard's clock is as old as its turn, so on a busy machine a deadline may come a little early, by our clock.
+const EARLY: Duration = Duration::from_millis(150);
+/// By then it has come on any machine, and what else would end a connection has not.
+const LATE: Duration = Duration::from_secs(10);
+
+/// A server that is impatient with silence, but not with a machine on which this test gets no time for a while.
 fn impatient() -> Local {
     Local::echo(|config| {
-        config.rules.ping_interval = Duration::from_millis(200);
-        config.rules.idle_timeout = Duration::from_millis(800);
+        config.rules.ping_interval = PING;
+        config.rules.idle_timeout = IDLE;
     })
 }
+const PING: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_silent_client_is_pinged_and_then_closed_with_1001() {
@@ -34,9 +40,11 @@ fn a_silent_client_is_pinged_and_then_closed_with_1001() {
     let begun = Instant::now();
     let mut client = server.client();
     assert_eq!(client.next(), Said::Ping(vec![]));
-    assert!(begun.elapsed() >= Duration::from_millis(200), "not before its time");
+    let pinged = begun.elapsed();
     client.check_closed(1001);
-    assert!((Duration::from_millis(800)..Duration::from_secs(5)).contains(&begun.elapsed()));
+    let closed = begun.elapsed();
+    assert!((PING - EARLY..LATE).contains(&pinged), "pinged after {pinged:?}");
+    assert!((IDLE - EARLY..LATE).contains(&closed), "closed after {closed:?}");
     drop(client);
     wait_until("it is forgotten", || server.handle.stats().connections == 0);
 }
@@ -47,22 +55,25 @@ fn a_client_that_answers_pings_stays() {
     let begun = Instant::now();
     let mut client = server.client();
     let mut pings = 0;
-    while begun.elapsed() < Duration::from_millis(2400) {
+    while begun.elapsed() < 2 * IDLE {
         let said = client.next();
         let Said::Ping(payload) = said else { panic!("{said:?} after {pings} pings") };
         client.send(Opcode::Pong, &payload);
         pings += 1;
     }
-    assert!(pings >= 3, "{pings} pings in three time-outs");
+    assert!(pings >= 2, "{pings} pings in two time-outs");
     client.check_echo("still here");
 }
 
 #[test]
 fn a_client_that_speaks_is_not_pinged() {
-    let server = impatient();
+    let server = Local::echo(|config| {
+        config.rules.ping_interval = IDLE; // longer than this test may stand still between two words
+        config.rules.idle_timeout = 3 * IDLE;
+    });
     let begun = Instant::now();
     let mut client = server.client();
-    while begun.elapsed() < Duration::from_millis(1200) {
+    while begun.elapsed() < 2 * IDLE {
         client.text("here");
         assert_eq!(client.next(), Said::Text(b"here".to_vec()));
         std::thread::park_timeout(Duration::from_millis(20));
@@ -80,7 +91,7 @@ fn a_client_that_does_not_answer_our_close_is_cut_off() {
     assert!(matches!(client.next(), Said::Close(Some(1001), _)));
     let begun = Instant::now();
     wait_until("it is forgotten", || server.handle.stats().connections == 0); // and `client` is still open
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed()); // and nothing else would end it
     client.hang_up();
 }
 

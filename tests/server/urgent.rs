@@ -107,3 +107,48 @@ fn what_is_urgent_is_heard_before_all_but_64_kib_of_what_the_kernel_had_not_take
         assert_eq!(client.next(), Said::Binary(vec![7; SAID_BYTES]), "message {n}");
     }
 }
+
+/// Keeps its shard busy, without end, and others waiting for nothing.
+struct Restless {
+    stop: Arc<AtomicU64>,
+}
+struct Again;
+
+impl Actor for Restless {}
+impl Handler<Again> for Restless {
+    type Reply = ();
+    fn handle(&mut self, _: Again, cx: &mut Context<Self>) {
+        if self.stop.load(Ordering::Relaxed) == 0 {
+            cx.next_turn(Again);
+        }
+    }
+}
+
+/// Says everything with low priority.
+struct Leisurely;
+impl Session for Leisurely {
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        Ok(cx.client().send_at(Priority::Low, message)?)
+    }
+}
+
+#[test]
+fn what_is_low_is_heard_though_its_shard_never_rests() {
+    let stop = Arc::new(AtomicU64::new(0));
+    let for_service = stop.clone();
+    let server = Local::with(
+        |config| config.workers = 1,
+        |server| {
+            server
+                .service(move |_| Restless { stop: for_service.clone() })
+                .at("/", |_: &Upgrade| Ok(Leisurely))
+        },
+    );
+    let restless = server.handle.outside().service_on::<Restless>(ShardId(0)).expect("it is there");
+    server.handle.outside().send(restless, Again).expect("there is room");
+    let mut client = server.client();
+    for _ in 0..20 {
+        client.check_echo("whenever you like");
+    }
+    stop.store(1, Ordering::Relaxed);
+}

@@ -175,7 +175,7 @@ fn a_server_that_stops_waits_for_jobs_that_have_begun_and_drops_the_others() {
 fn a_server_that_stops_does_not_wait_for_ever() {
     let Fixture { server, open, figures } = office(|config| {
         (config.workers, config.pool_threads) = (1, 1);
-        config.drain_timeout = Duration::from_millis(200);
+        config.drain_timeout = Duration::from_millis(500);
     });
     let mut client = server.client();
     client.text("wait");
@@ -183,7 +183,8 @@ fn a_server_that_stops_does_not_wait_for_ever() {
     let begun = Instant::now();
     server.handle.stop();
     server.join();
-    assert!(begun.elapsed() >= Duration::from_millis(150), "{:?}", begun.elapsed());
+    // A shard's clock is as old as its turn, so on a busy machine the deadline may come a little early, by ours.
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
     assert_eq!(figures.done.load(Ordering::SeqCst), 0);
     open.send(()).expect("the job is still there");
     wait_until("the job has ended by itself", || figures.dropped.load(Ordering::SeqCst) == 1);

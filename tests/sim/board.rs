@@ -25,6 +25,7 @@ pub(super) struct Enter(pub(super) ActorId);
 pub(super) struct Post {
     pub(super) room: u32,
     pub(super) priority: Priority,
+    pub(super) keeps_order: bool,
     pub(super) slow: Slow,
     pub(super) queue_frames: u32,
     pub(super) queue_bytes: u32,
@@ -92,6 +93,7 @@ impl Post {
         Self {
             room,
             priority: Priority::Normal,
+            keeps_order: false,
             slow: Slow::DropOldest,
             queue_frames: 10_000,
             queue_bytes: u32::MAX,
@@ -112,6 +114,8 @@ impl Post {
         let terms = Terms {
             room: self.room,
             priority: self.priority,
+            keeps_order: self.keeps_order,
+            counts: true,
             slow: self.slow,
             queue_frames: self.queue_frames,
             queue_bytes: self.queue_bytes,

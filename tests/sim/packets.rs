@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 const SHARDS: u16 = 4;
+/// What each item is said to hold.
+const BYTES: usize = 100;
 /// Said once, it makes its receiver panic.
 const POISON: u64 = u64::MAX;
 
@@ -48,7 +50,9 @@ impl Post {
         let mut book = self.book.lock().unwrap();
         let number = book.pushed.entry((from, to)).or_default();
         *number += 1;
-        self.packets.push(ShardId(to), *number);
+        self.packets.push_with(ShardId(to), *number, BYTES);
+        let (items, bytes) = (self.packets.waiting(ShardId(to)), self.packets.waiting_bytes(ShardId(to)));
+        assert!(from == to || bytes >= items * BYTES, "{items} items of {bytes} bytes");
     }
 }
 
@@ -139,7 +143,7 @@ impl Handler<Noise> for Post {
 impl Handler<Kill> for Post {
     type Reply = ();
     fn handle(&mut self, Kill(whom): Kill, cx: &mut Context<Self>) {
-        self.packets.push(ShardId(whom), POISON);
+        self.packets.push_with(ShardId(whom), POISON, BYTES);
         self.flush_packets(cx);
     }
 }
@@ -147,8 +151,8 @@ impl Handler<Kill> for Post {
 impl Handler<Look> for Post {
     type Reply = ();
     fn handle(&mut self, _: Look, _: &mut Context<Self>) {
-        let waiting: usize = (0..SHARDS).map(|shard| self.packets.waiting(ShardId(shard))).sum();
-        self.book.lock().unwrap().waiting += waiting;
+        let of = |shard| self.packets.waiting(ShardId(shard)) + self.packets.waiting_bytes(ShardId(shard));
+        self.book.lock().unwrap().waiting += (0..SHARDS).map(of).sum::<usize>();
     }
 }
 

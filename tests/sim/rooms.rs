@@ -1,5 +1,6 @@
 //! Rooms in a world that does what it likes: order, recovery, and who is slow.
 
+use corewire::actor::Priority;
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Fault, Faults, Heard, Report, World};
 use corewire_actors::rooms::{Body, InRooms, Join, Note, RoomRules, Rooms, RoomsConfig, SlowRule};
@@ -8,16 +9,28 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// Joins as its client says: "join ROOM NAME", "since ROOM NAME EPOCH SEQ", "leave ROOM", "who ROOM"; what else it says is
-/// said in the room of the first word.
-struct Talk;
+/// Joins as its client says: "join ROOM NAME", "plain ROOM", "past ROOM COUNT", "all ROOM NAME", "since ROOM NAME EPOCH SEQ", "leave ROOM", "who ROOM"; what else it says is
+/// said in the room of the first word, "at PRIORITY ROOM" with a priority.
+pub(super) struct Talk;
 
 impl Session for Talk {
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
-        let text = message.as_text().unwrap_or_default().to_owned();
+        let Some(text) = message.as_text().map(str::to_owned) else {
+            return Ok(cx.publish("lobby", message)?);
+        };
         let words: Vec<&str> = text.split(' ').collect();
         match words[..] {
             ["plain", room] => cx.join_room(room, Join::plain())?,
+            ["past", room, count] => {
+                cx.join_room(room, Join::plain().history(count.parse().expect("a number")))?;
+            }
+            ["all", room, name] => cx.join_room(room, Join::json().named(name).history(u32::MAX))?,
+            ["many", room, count, bytes] => {
+                let said = "x".repeat(bytes.parse().expect("a number"));
+                for n in 0..count.parse().expect("a number") {
+                    cx.publish(room, Note::new(Body::Text(format!("{n} {said}").into())))?;
+                }
+            }
             ["join", room, name] => cx.join_room(room, Join::json().named(name))?,
             ["since", room, name, epoch, seq] => {
                 let join = Join::json().named(name).since(epoch, seq.parse().expect("a number"));
@@ -29,6 +42,10 @@ impl Session for Talk {
                 let note = Note::new(Body::Json(value.into())).keyed(key.parse().expect("a number"));
                 cx.publish(room, note)?;
             }
+            ["at", priority, room, said] => {
+                let priority = PRIORITIES[priority.parse::<usize>().expect("a number")];
+                cx.publish(room, Note::new(Body::Text(said.into())).at(priority))?;
+            }
             [room, said] => cx.publish(room, Note::new(Body::Text(said.into())))?,
             _ => return Err(Close::new(1008, "what?")),
         }
@@ -36,7 +53,10 @@ impl Session for Talk {
     }
 }
 
-fn world(world: World, rules: RoomRules) -> World {
+/// The lowest first.
+const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+
+pub(super) fn world(world: World, rules: RoomRules) -> World {
     let mut config = RoomsConfig::default().rules(move |_| rules.clone());
     config.slice = 3;
     world.shards(3).service(Rooms::service(config)).at("/", |_: &Upgrade| Ok(Talk)).configure(|config| {
@@ -46,7 +66,7 @@ fn world(world: World, rules: RoomRules) -> World {
 }
 
 /// The objects that a client has heard of one type, in order.
-fn told<'r>(report: &'r Report, kind: &'r str) -> impl Iterator<Item = Value> + 'r {
+pub(super) fn told<'r>(report: &'r Report, kind: &'r str) -> impl Iterator<Item = Value> + 'r {
     report.messages().filter_map(move |heard| {
         let Heard::Text(text) = heard else { return None };
         let mut object: Value = serde_json::from_str(text).ok()?;
@@ -54,7 +74,7 @@ fn told<'r>(report: &'r Report, kind: &'r str) -> impl Iterator<Item = Value> + 
     })
 }
 
-fn seqs(report: &Report) -> Vec<u64> {
+pub(super) fn seqs(report: &Report) -> Vec<u64> {
     told(report, "message").filter_map(|data| data["seq"].as_u64()).collect()
 }
 

@@ -4,7 +4,7 @@
 use corewire::prelude::*;
 use corewire::sim::{self, Client, Fault, Faults, Heard, World};
 use corewire_actors::sessions::{
-    Count, Counts, Fail, Found, InSessions, Kick, List, OfSession, OfUser, SessionId, Sessions,
+    Count, Counts, End, Fail, Found, InSessions, Kick, List, NotSaid, OfSession, OfUser, SessionId, Sessions,
     SessionsConfig, SignInError, ToUser, Whom,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -388,4 +388,68 @@ fn a_service_that_has_failed_comes_to_know_who_is_on_other_shards_and_forgets_it
     });
     let sums = sums.into_inner().unwrap();
     assert!(sums.iter().all(|&sum| sum > 1000), "too few stayed, or were closed: {sums:?}");
+}
+
+#[test]
+fn where_a_service_has_ended_its_users_are_refused_and_nobody_tells_of_its_sessions() {
+    let refused = Mutex::new(0);
+    sim::check(super::seeds(50), |world| {
+        let mut rng = fastrand::Rng::with_seed(world.seed());
+        let book = Shared::default();
+        let theirs = book.clone();
+        let make = move |upgrade: &Upgrade<'_>| {
+            let client = upgrade.query().and_then(|query| query.parse().ok()).expect("it says who it is");
+            Ok(Guest { book: theirs.clone(), user: user(client), client, id: None })
+        };
+        let config = SessionsConfig::default();
+        let partitions = config.partitions;
+        let sessions = Sessions::with(config);
+        let mut world = world.shards(SHARDS).service(sessions).at("/", make);
+        world = world.configure(|config| config.rules.idle_timeout = Duration::from_secs(3600));
+        for n in 0..30 {
+            world.client(Client::at(&format!("/?{n}")));
+        }
+        check_all_know(&mut world, &book, &mut rng);
+        let ended = service(&mut world, &mut rng);
+        let shard = ended.id().shard();
+        let is_homeless =
+            |user: &str| corewire::server::shard_of_user(user.as_bytes(), partitions, SHARDS) == shard;
+        let before: BTreeSet<SessionId> = book.lock().unwrap().there.keys().copied().collect();
+        world.send(ended, End).expect("there is room");
+        world.run_for(1000);
+        for n in 100..130 {
+            world.client(Client::at(&format!("/?{n}")));
+        }
+        world.run_for(20_000);
+        {
+            let book = book.lock().unwrap();
+            for (id, there) in book.there.iter().filter(|(id, _)| !before.contains(id)) {
+                assert!(!is_homeless(&there.user) && there.guest.id().shard() != shard, "{id} was let in");
+            }
+            *refused.lock().unwrap() += book.refused.values().sum::<u64>();
+        }
+        let living: Vec<_> = world.outside().services::<Sessions>().filter(|other| *other != ended).collect();
+        for number in 0..USERS {
+            let user = user(number);
+            for &service in &living {
+                if is_homeless(&user) {
+                    // Who has had nothing to say to it learns it by this.
+                    let kick = || Kick { whom: Whom::User((&*user).into()), close: Close::normal() };
+                    let _ = world.ask(service, kick()).expect("it answers");
+                    world.run_for(1000);
+                    assert_eq!(world.ask(service, kick()), Ok(Err(NotSaid::Gone)));
+                    continue;
+                }
+                let found = world.ask(service, OfUser((&*user).into())).expect("it answers");
+                let there = book.lock().unwrap().there.clone();
+                let of_user = there.iter().filter(|(_, there)| there.user == user);
+                let lives = of_user.filter(|(_, there)| there.guest.id().shard() != shard).map(|(id, _)| *id);
+                assert_eq!(Vec::from_iter(found.sessions.iter().map(|info| info.id)), Vec::from_iter(lives));
+            }
+        }
+        world.drain();
+        world.run_until_quiet(3_600_000);
+        world.shut_down();
+    });
+    assert!(refused.into_inner().unwrap() > 200, "too few were refused to tell");
 }

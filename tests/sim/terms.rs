@@ -66,6 +66,7 @@ fn some_post(rng: &mut fastrand::Rng, said: &mut Vec<String>, bytes_max: usize) 
     Post {
         room,
         priority: *rng.choice(&priorities).expect("there are some"),
+        keeps_order: false,
         slow,
         queue_frames: [5, 40, 12][room as usize],
         queue_bytes: [1500, 9000, 2000][room as usize],
@@ -222,7 +223,7 @@ fn where_a_room_closes_the_slow_they_hear_1013_and_nothing_of_what_waited_and_ar
 }
 
 #[test]
-fn all_rooms_of_a_client_together_have_half_a_queue_and_the_first_of_them_does_not_drop_the_others() {
+fn all_rooms_of_a_client_together_have_half_a_queue_and_none_is_left_without_any() {
     let (world, log) = Board::in_world(World::new(3).faults(behind()));
     let world = world.configure(|config| config.rules.send_queue_bytes_max = 40_000);
     let (mut world, client) =
@@ -230,15 +231,21 @@ fn all_rooms_of_a_client_together_have_half_a_queue_and_the_first_of_them_does_n
     for n in 0..30 {
         Board::post(&mut world, vec![Post::plain(n % 2, long(n, 996))]); // 1000 with its header
     }
-    Board::post(&mut world, vec![Post::plain(2, "alone")]);
+    Board::post(&mut world, vec![Post::plain(2, long("too", 996)), Post::plain(3, "little")]);
     world.run_for(10);
     let delivered = log.lock().unwrap().split_off(1);
     assert_eq!(delivered[19], Delivered::Waits { frames: 10, bytes: 10_000, dropped: 0 });
     assert_eq!(delivered[29], Delivered::Waits { frames: 10, bytes: 10_000, dropped: 1 });
     assert_eq!(delivered[30], Delivered::Waits { frames: 0, bytes: 0, dropped: 1 });
+    assert_eq!(
+        delivered[31],
+        Delivered::Waits { frames: 1, bytes: 8, dropped: 0 },
+        "a 64th of it is its own"
+    );
     world.run_for(100);
     let expected: Vec<String> =
         std::iter::once("filler".into()).chain((10..30).map(|n: u32| n.to_string())).collect();
+    let expected: Vec<String> = expected.into_iter().chain(["little".to_owned()]).collect();
     assert_eq!(names(world.report(client)), expected);
     world.shut_down();
 }

@@ -6,6 +6,10 @@ use super::note::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use corewire::connection::Message;
+use corewire::wire::Kind;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::io::Write;
 
 /// One message of a room.
@@ -38,13 +42,40 @@ impl<'a> What<'a> {
 }
 
 /// What a plain member hears of a value in JSON: the text of a string, else the value as it is written.
-pub(super) fn plain_of(json: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn plain_of(json: &str) -> Cow<'_, str> {
     if json.trim_start().starts_with('"')
         && let Ok(text) = serde_json::from_str::<String>(json)
     {
         return text.into();
     }
     json.into()
+}
+
+/// What a plain member hears of a message that was written for members of [`Format::Json`](super::Format::Json).
+pub(super) fn plain_of_said(said: &[u8]) -> (Kind, Cow<'_, [u8]>) {
+    #[derive(Deserialize)]
+    struct Object<'a> {
+        #[serde(borrow)]
+        data: Data<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Data<'a> {
+        #[serde(borrow)]
+        data: Option<&'a RawValue>,
+        #[serde(borrow)]
+        base64: Option<&'a str>,
+    }
+    let Ok(Object { data: Data { data, base64 } }) = serde_json::from_slice(said) else {
+        return (Kind::Text, said.into()); // we wrote it; a value that is no JSON was said to be checked
+    };
+    match (data, base64) {
+        (_, Some(bytes)) => (Kind::Binary, STANDARD.decode(bytes).unwrap_or_default().into()),
+        (Some(json), None) => match plain_of(json.get()) {
+            Cow::Borrowed(json) => (Kind::Text, json.as_bytes().into()),
+            Cow::Owned(text) => (Kind::Text, text.into_bytes().into()),
+        },
+        (None, None) => (Kind::Text, Cow::default()),
+    }
 }
 
 impl Said<'_> {

@@ -45,11 +45,11 @@ impl Peer for Rooms {
                     self.list(&room);
                 }
             }
-            Item::Entered { room, who, entry, seq, frames } => {
+            Item::Entered { room, who, entry, seq, joined, past } => {
                 if let Some((_, at)) = self.place_by(who, &room, entry)
                     && let Some((_, relay)) = self.relay_in(&room)
                 {
-                    relay.enter(at, seq, frames, cx);
+                    relay.enter(at, seq, [joined, past], cx);
                 }
             }
             Item::Refused { room, who, entry } => {
@@ -74,9 +74,10 @@ impl Peer for Rooms {
             }
             Item::Answer { room, who, frames } => {
                 if let Some(at) = self.place_of(who, &room).map(|place| place.at)
-                    && let Some((_, relay)) = self.relay_in(&room)
+                    && let Some((number, relay)) = self.relay_in(&room)
                 {
                     relay.answer(at, frames, cx);
+                    self.list_relay(number);
                 }
             }
             Item::Hold { who, on: true } => self.hold(who, from, cx),
@@ -175,7 +176,7 @@ impl Handler<Who> for Rooms {
     fn handle(&mut self, Who { room, who }: Who, cx: &mut Context<'_, Self>) -> Self::Reply {
         let asked = match self.place_of(who, &room).map(|place| (place.relay, place.at)) {
             None => Err(RoomError::NotIn),
-            Some(_) if self.packets.waiting(room.home(cx.shards())) >= SAY_MAX => Err(RoomError::Busy),
+            Some(_) if self.is_way_full(room.home(cx.shards())) => Err(RoomError::Busy),
             Some((number, at)) => {
                 let relay = self.relay(number).expect("somebody is in it");
                 let (home, format) = (relay.home, relay.format(at));
@@ -231,6 +232,7 @@ impl Handler<Tick> for Rooms {
         }
         if cx.now() >= self.trim_at {
             self.trim(cx.now());
+            self.past.forget();
         }
         for number in std::mem::take(&mut self.watching) {
             let Some(relay) = self.relays[number as usize].as_mut() else { continue };

@@ -96,7 +96,7 @@ impl Rooms {
                     self.seal(cx);
                 }
                 let home = self.homes.get_mut(&room).expect("sealing ends no room");
-                let frames = home.enter(from, who, entry, &mut self.packets, cx);
+                let frames = home.enter(from, who, entry, &mut self.past, &mut self.packets, cx);
                 self.list(&room);
                 frames
             }
@@ -109,7 +109,11 @@ impl Rooms {
                 0
             }
             Item::Who { room, who, format } => {
-                if let Some(home) = self.homes.get(&room) {
+                if let Some(home) = self.homes.get_mut(&room) {
+                    // First what others hear as well, or it would come after what it is older than.
+                    if home.people.has_changes() {
+                        home.tell_presence(&mut self.packets, cx);
+                    }
                     home.tell_who(from, who, format, &mut self.packets, cx);
                 }
                 32 // its names are many
@@ -129,19 +133,25 @@ impl Rooms {
         if home == cx.shard() {
             return self.say_here(room, note, cx);
         }
-        let waiting = self.packets.waiting(home);
-        if waiting >= SAY_MAX {
+        if self.is_way_full(home) {
             home::not_said(&room, note, RoomError::Busy, &mut self.packets, cx);
             return Err(RoomError::Busy);
         }
-        if waiting >= SAY_HOLD
+        let (waiting, bytes) = (self.packets.waiting(home), self.packets.waiting_bytes(home));
+        if (waiting >= SAY_HOLD || bytes >= SAY_HOLD_BYTES)
             && let Some(author) = note.author
             && self.congested.insert(author, home).is_none()
         {
             self.hold(author, cx.shard(), cx);
         }
-        self.packets.push(home, Item::Say { room, note });
+        let bytes = note.len();
+        self.packets.push_with(home, Item::Say { room, note }, bytes);
         Ok(())
+    }
+
+    /// Whether so much is on its way to a shard that no more is taken for it.
+    pub(super) fn is_way_full(&self, shard: ShardId) -> bool {
+        self.packets.waiting(shard) >= SAY_MAX || self.packets.waiting_bytes(shard) >= SAY_MAX_BYTES
     }
 
     /// Something is said in a room whose home is here.
@@ -176,7 +186,9 @@ impl Rooms {
         let packets = &self.packets;
         let go_on: Vec<ActorId> = self
             .congested
-            .extract_if(|_, shard| packets.waiting(*shard) <= SAY_HOLD / 4)
+            .extract_if(|_, shard| {
+                packets.waiting(*shard) <= SAY_HOLD / 4 && packets.waiting_bytes(*shard) <= SAY_HOLD_BYTES / 4
+            })
             .map(|(who, _)| who)
             .collect();
         for who in go_on {

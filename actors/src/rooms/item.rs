@@ -26,8 +26,15 @@ pub enum Item {
     Who { room: Room, who: ActorId, format: Format },
 
     // ---- from the home to a relay ----
-    /// A member is in, and has heard up to `seq` with these.
-    Entered { room: Room, who: ActorId, entry: u64, seq: u64, frames: Option<FramesTicket> },
+    /// A member is in, is told so, and has heard up to `seq` with the past.
+    Entered {
+        room: Room,
+        who: ActorId,
+        entry: u64,
+        seq: u64,
+        joined: Option<FramesTicket>,
+        past: Option<FramesTicket>,
+    },
     /// It cannot be.
     Refused { room: Room, who: ActorId, entry: u64 },
     /// Said in the room.

@@ -1,14 +1,17 @@
 //! What was said in a room of late, for those who come later or come back.
 //!
-//! It keeps views of the frames that went to plain members, or would have gone: what others hear is written from those again.
+//! It keeps views of the frames that went to members, in whichever format somebody heard them: what others hear is written from
+//! those again, when somebody asks.
 //!
 //! Does not know: who asks, or in which format they hear it.
 
-use super::envelope::{Said, What};
+use super::enter::Format;
+use super::envelope::{Said, What, plain_of_said};
 use super::rules::RoomRules;
 use corewire::connection::Frames;
 use corewire::shard::Time;
 use corewire::wire::Kind;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -29,14 +32,17 @@ pub(super) struct Entry {
     pub(super) id: Option<Box<str>>,
     /// What plain members hear is a value in JSON, and was published as that.
     pub(super) is_json: bool,
-    /// One frame, as plain members hear it.
+    /// One frame, as members of this format hear it.
     pub(super) frame: Frames,
+    pub(super) format: Format,
+    /// What all frames take that lie together: said of the last of them, with which they go.
+    pub(super) bytes: usize,
 }
 
 impl Log {
     /// Adds a message, and forgets as many as the rules say.
     pub(super) fn push(&mut self, entry: Entry, rules: &RoomRules) {
-        self.bytes += entry.frame.bytes();
+        self.bytes += entry.bytes;
         self.entries.push_back(entry);
         while self.entries.len() > rules.history_frames as usize || self.bytes > rules.history_bytes {
             if !self.forget_first() {
@@ -52,13 +58,14 @@ impl Log {
         }
     }
 
+    /// What it keeps of the shard's memory.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     fn forget_first(&mut self) -> bool {
         let first = self.entries.pop_front();
-        self.bytes -= first.as_ref().map_or(0, |entry| entry.frame.bytes());
+        self.bytes -= first.as_ref().map_or(0, |entry| entry.bytes);
         first.is_some()
     }
 
@@ -80,14 +87,22 @@ impl Log {
 }
 
 impl Entry {
-    /// What a plain member hears.
-    pub(super) fn plain(&self) -> (Kind, &[u8]) {
-        self.frame.message(0)
+    /// What a member hears of this format.
+    pub(super) fn heard(&self, room: &str, format: Format) -> (Kind, Cow<'_, [u8]>) {
+        let (kind, payload) = self.frame.message(0);
+        match (self.format, format) {
+            (Format::Plain, Format::Plain) | (Format::Json, Format::Json) => (kind, payload.into()),
+            (Format::Json, Format::Plain) => plain_of_said(payload),
+            (Format::Plain, Format::Json) => {
+                let mut json = Vec::with_capacity(payload.len() + 128);
+                self.write_json(room, &mut json);
+                (Kind::Text, json.into())
+            }
+        }
     }
 
-    /// What a member hears who wants JSON.
-    pub(super) fn write_json(&self, room: &str, out: &mut Vec<u8>) {
-        let (kind, payload) = self.plain();
+    fn write_json(&self, room: &str, out: &mut Vec<u8>) {
+        let (kind, payload) = self.frame.message(0);
         let what = match (kind, std::str::from_utf8(payload)) {
             (Kind::Text, Ok(json)) if self.is_json => What::Json(json),
             (Kind::Text, Ok(text)) => What::Text(text),

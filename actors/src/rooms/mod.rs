@@ -14,7 +14,7 @@
 //! frame once; each shard with members gets one ticket for it and hands views of it to its members. So the home does as much
 //! for a message as there are shards, and no more.
 //!
-//! **What is promised.** Everybody hears a room's messages of one priority in the order of their numbers, none twice. Who is
+//! **What is promised.** Everybody hears a room's messages in the order of their numbers, whatever their priorities, none twice. Who is
 //! slow hears what the room's rule leaves; what is left out shows as a gap in the numbers. Who comes back with the last number
 //! it heard hears what it missed, or is told that it cannot.
 //!
@@ -65,7 +65,7 @@ use corewire::actor::{Actor, ActorId, Context, Down, Handler, Returned, TimerId}
 use corewire::connection::{Close, FRAME_HEADER_BYTES_MAX};
 use corewire::shard::{ShardId, Time};
 use corewire::wire::Kind;
-use home::{Home, Taken};
+use home::{Home, Past, Taken};
 use item::{Entry, Item, Since};
 use leaving::Leaving;
 use relay::Relay;
@@ -112,6 +112,8 @@ pub struct Rooms {
     is_second: bool,
     scratch: Vec<u8>,
     epochs: u64,
+    /// What was written of late for who came.
+    past: Past,
 }
 
 /// Where a session is.
@@ -173,6 +175,7 @@ impl Rooms {
             is_second: made.lock().is_ok_and(|mut made| !made.insert(shard)),
             scratch: Vec::new(),
             epochs: now_ms() << 16 | u64::from(shard.0),
+            past: Past::default(),
         }
     }
 
@@ -226,10 +229,12 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }
 
-/// As many notes may be on their way to another shard before their authors are not read from for a while.
+/// As many notes may be on their way to another shard, and so many bytes, before their authors are not read from for a while.
 const SAY_HOLD: usize = 1024;
+const SAY_HOLD_BYTES: usize = 1 << 20;
 /// And as many before more are refused.
 const SAY_MAX: usize = 16_384;
+const SAY_MAX_BYTES: usize = 16 << 20;
 /// So many comings and goings, with the frames that they hear, are seen to in a turn.
 const CALLERS_PER_TURN: usize = 1024;
 /// Who comes and goes is told so often at most.

@@ -55,7 +55,8 @@ impl Note {
         self
     }
 
-    /// How urgent it is: for members who are behind.
+    /// How urgent it is: for members who are behind. What is urgent leaves before what other rooms have for such a member, and
+    /// takes what was said in its own room before along. Of a room of which too much waits the least urgent is dropped first.
     #[must_use]
     pub fn at(mut self, priority: Priority) -> Self {
         self.priority = priority;

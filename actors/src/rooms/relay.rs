@@ -65,6 +65,8 @@ enum Round {
     },
     /// Outside of it, to members who want JSON.
     Aside(Frames),
+    /// To one.
+    Answer(ActorId, Frames),
 }
 
 /// A member for whom frames were dropped.
@@ -145,18 +147,21 @@ impl Relay {
         &mut self,
         place: u32,
         seq: u64,
-        missed: Option<FramesTicket>,
+        missed: [Option<FramesTicket>; 2],
         cx: &mut Context<'_, A>,
     ) {
         self.members[place as usize].heard = seq;
-        if let Some(missed) = missed {
-            self.hand(place as usize, &missed.open(), Priority::Normal, &[], cx);
+        for frames in missed.into_iter().flatten() {
+            self.hand_beside(place as usize, &frames.open(), cx);
         }
     }
 
-    /// Something for one member.
+    /// Something for one member, after what was said before.
     pub(super) fn answer<A: Actor>(&mut self, place: u32, frames: FramesTicket, cx: &mut Context<'_, A>) {
-        self.hand(place as usize, &frames.open(), Priority::Normal, &[], cx);
+        if self.round.is_empty() {
+            return self.hand_beside(place as usize, &frames.open(), cx);
+        }
+        self.round.push_back(Round::Answer(self.members[place as usize].id, frames.open()));
     }
 
     /// Something was said, and is handed out from now on.
@@ -221,8 +226,14 @@ impl Relay {
                     for place in self.at..until {
                         let member = &self.members[place];
                         if member.format == Format::Json && member.heard != NOT_IN {
-                            self.hand(place, frames, Priority::Normal, &[], cx);
+                            self.hand_beside(place, frames, cx);
                         }
+                    }
+                }
+                Round::Answer(who, frames) => {
+                    let is_it = |member: &Member| member.id == *who && member.heard != NOT_IN;
+                    if let Some(at) = self.members[self.at..until].iter().position(is_it) {
+                        self.hand_beside(self.at + at, frames, cx);
                     }
                 }
             }
@@ -244,15 +255,9 @@ impl Relay {
         }
     }
 
-    fn hand<A: Actor>(
-        &mut self,
-        place: usize,
-        frames: &Frames,
-        priority: Priority,
-        keys: &[Option<u64>],
-        cx: &mut Context<'_, A>,
-    ) {
-        let terms = Terms { room: self.tag, priority, keys, ..self.rules.terms() };
+    /// Hands what is not said in the room, and takes no room from that: that somebody is in, what it missed, who is there.
+    fn hand_beside<A: Actor>(&mut self, place: usize, frames: &Frames, cx: &mut Context<'_, A>) {
+        let terms = Terms { room: self.tag, counts: false, ..self.rules.terms() };
         self.hand_on(place, frames, &terms, cx);
     }
 

@@ -68,7 +68,13 @@ impl RoomRules {
             SlowRule::KeepLatest => Slow::KeepLatest,
             SlowRule::Close => Slow::Close,
         };
-        Terms { slow, queue_frames: self.queue_frames, queue_bytes: self.queue_bytes, ..Terms::default() }
+        Terms {
+            keeps_order: true,
+            slow,
+            queue_frames: self.queue_frames,
+            queue_bytes: self.queue_bytes,
+            ..Terms::default()
+        }
     }
 }
 

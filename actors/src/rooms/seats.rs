@@ -101,7 +101,7 @@ impl Rooms {
         if self.place_of(who, &room).is_some() {
             return Err(RoomError::AlreadyIn);
         }
-        if self.packets.waiting(room.home(cx.shards())) >= SAY_MAX {
+        if self.is_way_full(room.home(cx.shards())) {
             return Err(RoomError::Busy);
         }
         let rooms = self.seats.get(&who).map_or(0, |seat| seat.places.len());

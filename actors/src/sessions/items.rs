@@ -112,7 +112,8 @@ impl Handler<Packet<Item>> for Sessions {
 
 impl Sessions {
     pub(super) fn say(&mut self, shard: ShardId, said: Said) {
-        self.packets.push(shard, Item(said));
+        let bytes = if let Said::ToUser { message, .. } = &said { message.len() } else { 0 };
+        self.packets.push_with(shard, Item(said), bytes);
     }
 
     /// A session that waits is not let in.

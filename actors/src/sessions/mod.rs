@@ -75,7 +75,7 @@ pub use asks::{Count, Counts, Found, List, OfSession, OfUser, PartitionCount};
 pub use asks::{CountHere, Describe, ListHere};
 pub use items::Item;
 #[doc(hidden)]
-pub use service::Fail;
+pub use service::{End, Fail};
 pub use service::{Kick, NoteActivity, NoteSubscription, SignIn, SignOut, ToUser, Whom};
 
 use crate::packets::Packets;

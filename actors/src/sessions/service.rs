@@ -78,6 +78,18 @@ impl Handler<Fail> for Sessions {
     }
 }
 
+/// For tests: the service ends, for good.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct End;
+
+impl Handler<End> for Sessions {
+    type Reply = ();
+    fn handle(&mut self, _: End, cx: &mut Context<'_, Self>) {
+        cx.stop();
+    }
+}
+
 impl Actor for Sessions {
     /// Thousands may sign in within a turn.
     const MAILBOX_SLOTS: Option<u32> = Some(16_384);
@@ -224,7 +236,9 @@ impl Sessions {
     pub(super) fn has_way_to(&self, shard: ShardId) -> Result<(), NotSaid> {
         if self.packets.is_gone(shard) {
             Err(NotSaid::Gone)
-        } else if self.packets.waiting(shard) >= self.config.waiting_max as usize {
+        } else if self.packets.waiting(shard) >= self.config.waiting_max as usize
+            || self.packets.waiting_bytes(shard) >= WAITING_BYTES_MAX
+        {
             Err(NotSaid::Full)
         } else {
             Ok(())
@@ -232,5 +246,7 @@ impl Sessions {
     }
 }
 
+/// So much of what is for users may wait for another shard.
+const WAITING_BYTES_MAX: usize = 16 << 20;
 /// Of users, devices and subscriptions.
 const NAME_BYTES_MAX: usize = 255;

@@ -276,6 +276,11 @@ impl Local {
     /// Whether something waits in a mailbox, to be sent or to fire, or somebody waits for what became of a send: a send that
     /// succeeds posts no completion, so it would not end a sleep.
     pub(crate) fn is_busy(&self) -> bool {
+        self.has_work() || !self.put_off.is_empty()
+    }
+
+    /// As [`Self::is_busy`], but for what may wait for a turn without work.
+    pub(super) fn has_work(&self) -> bool {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
             || !self.home.is_empty()

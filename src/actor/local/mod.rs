@@ -109,6 +109,7 @@ pub(crate) struct Counters {
     pub(crate) bytes_out: u64,
     pub(crate) slow_closed: u64,
     pub(crate) slow_dropped: u64,
+    pub(crate) sends: u64,
     pub(crate) wakes_lost: u64,
     pub(crate) asks: u64,
     pub(crate) asks_failed: u64,
@@ -142,6 +143,9 @@ pub(crate) struct Local {
     ready: VecDeque<u32>,
     /// Slots that may have something to send.
     dirty: Vec<u32>,
+    /// Those whose send may wait, and for how many turns the first has.
+    put_off: Vec<u32>,
+    put_off_turns: u32,
     /// Came back to actors of this shard, and answers to them: before all other mail.
     home: VecDeque<Envelope>,
     /// Goes back to other shards, and found the way full.
@@ -251,6 +255,8 @@ impl Local {
             services: Vec::new(),
             ready: VecDeque::new(),
             dirty: Vec::new(),
+            put_off: Vec::new(),
+            put_off_turns: 0,
             home: VecDeque::new(),
             returns: VecDeque::new(),
             asks: Asks::new(bounds.asks_max),

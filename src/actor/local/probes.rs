@@ -134,8 +134,10 @@ impl Local {
         ];
         probes.extend(self.probes.tallies.iter().map(|(name, count)| (name.into(), count as i64)));
         self.read_probes(&mut probes);
+        self.pool.reclaim(); // what is on its way home is not in use
         let counters = self.counters;
         ShardStats {
+            memory_bytes: self.pool.stats().outbound_bytes_out as u64,
             actors: self.actors() as u64,
             connections: self.connections().into(),
             waiting: self.mail.len().into(),

@@ -30,7 +30,7 @@ const CLOSED: u64 = 1 << 63;
 pub(super) struct SlotState {
     /// It is in the queue of those with mail, once. What is there from before an end or a wait stays.
     pub(super) ready: bool,
-    pub(super) dirty: bool,
+    pub(super) sending: Sending,
     /// Wants to be told that its send is done.
     pub(super) wants_sent: bool,
     /// Why it is closed.
@@ -39,6 +39,15 @@ pub(super) struct SlotState {
     pub(super) known: bool,
     /// Handles nothing until one of them is done. Mail does not make it `ready` meanwhile.
     pub(super) waiting: bool,
+}
+
+/// Whether there is something for its socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Sending {
+    #[default]
+    Nothing,
+    PutOff,
+    ThisTurn,
 }
 
 /// Who wanted an end that comes after what was accepted.

@@ -1,17 +1,49 @@
 //! What actors have to send to their sockets, and what becomes of it.
 
 use super::Local;
+use super::slots::Sending;
+use crate::actor::LOW_WAITS;
 use crate::buf::Exhausted;
 use crate::shard::{Outgoing, SocketId};
 
 impl Local {
     /// The actor has something for its socket.
+    #[inline]
     pub(crate) fn mark_dirty(&mut self, slot: u32) {
         let state = &mut self.slots[slot as usize].state;
-        if !state.dirty {
-            state.dirty = true;
+        if state.sending != Sending::ThisTurn {
+            state.sending = Sending::ThisTurn;
             self.dirty.push(slot);
         }
+    }
+
+    /// The actor has something for its socket that may wait: for more, for a turn with nothing else to do, and for
+    /// [`LOW_WAITS`] turns at most.
+    pub(crate) fn put_off(&mut self, slot: u32) {
+        let state = &mut self.slots[slot as usize].state;
+        if state.sending == Sending::Nothing {
+            state.sending = Sending::PutOff;
+            self.put_off.push(slot);
+        }
+    }
+
+    /// What was put off is sent now, if nothing else is to be done or it has waited long enough.
+    fn take_up(&mut self) {
+        if self.put_off.is_empty() {
+            return;
+        }
+        self.put_off_turns += 1;
+        if self.put_off_turns < LOW_WAITS && self.has_work() {
+            return;
+        }
+        self.put_off_turns = 0;
+        let mut put_off = std::mem::take(&mut self.put_off);
+        for slot in put_off.drain(..) {
+            if self.slots[slot as usize].state.sending == Sending::PutOff {
+                self.mark_dirty(slot); // else it went with what came later
+            }
+        }
+        self.put_off = put_off;
     }
 
     /// The actor wants to be told when its next send is done, however it went.
@@ -21,11 +53,13 @@ impl Local {
 
     /// Hands everything that actors have to send to `send`.
     pub(crate) fn flush(&mut self, mut send: impl FnMut(SocketId, Box<Outgoing>)) {
+        self.take_up();
         let Self { dirty, slots, counters, awaits_sent, .. } = self;
         for slot in dirty.drain(..) {
             let entry = &mut slots[slot as usize];
-            entry.state.dirty = false;
+            entry.state.sending = Sending::Nothing;
             if let Some((socket, outgoing)) = entry.cell.as_mut().and_then(|cell| cell.take_outgoing()) {
+                counters.sends += 1;
                 counters.bytes_out += outgoing.bytes() as u64;
                 *awaits_sent |= entry.state.wants_sent;
                 send(socket, outgoing);

@@ -8,7 +8,7 @@ use crate::actor::{ActorId, Priority, SendError};
 use crate::connection::deliver::Delivered;
 use crate::connection::frames::Frames;
 use crate::connection::later::Terms;
-use crate::shard::outgoing::GATHER_BYTES_MAX;
+use crate::shard::outgoing::{GATHER_BYTES_MAX, Marks};
 use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
 
 impl Link {
@@ -79,9 +79,15 @@ impl Link {
             return self.queue_shared_later(frames, terms, local, me);
         }
         let outgoing = self.outgoing.get_or_insert_with(|| local.take_outgoing());
+        outgoing.mark(Marks::of(terms.room));
         outgoing.push_shared(frames.shared(), frames.span());
+        let bytes = outgoing.bytes();
         local.counters.messages_out += frames.len() as u64;
-        local.mark_dirty(me.slot);
+        if terms.priority == Priority::Low && bytes <= self.put_off_bytes_max() {
+            local.put_off(me.slot);
+        } else {
+            local.mark_dirty(me.slot);
+        }
         Delivered::Sent
     }
 
@@ -94,6 +100,11 @@ impl Link {
             Priority::Normal => queued < self.rules.send_queue_bytes_max / 2,
             _ => queued + bytes <= IN_FLIGHT_BYTES,
         }
+    }
+
+    /// So much may be put off, if it is of low priority: little enough that nobody has to be asked to read it meanwhile.
+    pub(super) fn put_off_bytes_max(&self) -> usize {
+        PUT_OFF_BYTES_MAX.min(self.rules.send_queue_bytes_max / 16)
     }
 
     #[cold]
@@ -151,7 +162,8 @@ impl Link {
         if self.state.blocked {
             self.yield_to_urgent();
         } else if self.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_empty()) {
-            local.want_sent(me.slot); // what is there is to be sent in this turn
+            local.mark_dirty(me.slot); // what is there is to be sent in this turn
+            local.want_sent(me.slot);
         } else {
             self.release_later(local, me);
         }
@@ -161,7 +173,8 @@ impl Link {
     pub(super) fn yield_to_urgent(&mut self) {
         let (Some(outgoing), Some(behind)) = (&mut self.outgoing, &mut self.behind) else { return };
         if !self.state.streaming && behind.later.is_urgent() && outgoing.bytes() > IN_FLIGHT_BYTES {
-            behind.later.put_back(outgoing.cut_off(IN_FLIGHT_BYTES));
+            let marks = outgoing.marks();
+            behind.later.put_back(outgoing.cut_off(IN_FLIGHT_BYTES), marks);
         }
     }
 
@@ -192,5 +205,7 @@ impl Link {
     }
 }
 
+/// What is of low priority waits for more of it up to this.
+const PUT_OFF_BYTES_MAX: usize = 16 << 10;
 /// What waits for a client that was behind is sent so much at a time, so that what is urgent need not wait for more.
 const IN_FLIGHT_BYTES: usize = 64 << 10;

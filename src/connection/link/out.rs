@@ -74,10 +74,35 @@ impl Link {
     ) -> Result<(), SendError<Payload<'a>>> {
         let frame_bytes = HEADER_BYTES_MAX + payload.as_bytes().len();
         if priority == Priority::Normal || !self.must_wait() && self.is_soon(frame_bytes, priority) {
+            if priority == Priority::Low {
+                return self.queue_low(opcode, payload, local, me);
+            }
             return self.queue_anyway(opcode, true, payload, local, me);
         }
         self.queue_later(opcode, priority, payload, local)?;
         self.go_on_later(local, me);
+        Ok(())
+    }
+
+    /// Queues a whole message for which there is time, for a client that keeps up.
+    fn queue_low<'a>(
+        &mut self,
+        opcode: Opcode,
+        payload: Payload<'a>,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<(), SendError<Payload<'a>>> {
+        // What is put off must not stay in a block that is received into.
+        if let Some(outgoing) = self.outgoing.as_mut().filter(|outgoing| outgoing.is_empty()) {
+            outgoing.clear(&mut local.pool); // room over what is being read
+        }
+        let is_received = matches!(&payload, Payload::Owned(bytes) if bytes.is_in_receive_block());
+        self.add_frame(opcode, true, payload, local)?;
+        if is_received || self.own_bytes() > self.put_off_bytes_max() {
+            local.mark_dirty(me.slot);
+        } else {
+            local.put_off(me.slot);
+        }
         Ok(())
     }
 
@@ -115,6 +140,23 @@ impl Link {
             // Nothing may come between the fragments of a message, so what waits goes before the first.
             self.release_all(local);
         }
+        self.add_frame(opcode, fin, payload, local)?;
+        local.mark_dirty(me.slot);
+        Ok(())
+    }
+
+    /// Adds one frame to what is to be sent.
+    ///
+    /// # Errors
+    /// As [`Self::queue_anyway`].
+    #[inline]
+    fn add_frame<'a>(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        payload: Payload<'a>,
+        local: &mut Local,
+    ) -> Result<(), SendError<Payload<'a>>> {
         let payload_bytes = payload.as_bytes().len();
         let mut header = [0; HEADER_BYTES_MAX];
         let header_bytes = encode_header(
@@ -156,7 +198,6 @@ impl Link {
             }
         }
         local.counters.messages_out += u64::from(!opcode.is_control());
-        local.mark_dirty(me.slot);
         Ok(())
     }
 
