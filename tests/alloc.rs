@@ -1,5 +1,5 @@
 //! In steady state, a message through the real server allocates nothing on its shard, nor does one between actors, nor
-//! what is delivered to many.
+//! what is delivered to many, nor a trade on its way to its handler.
 //!
 //! A binary of its own, since it replaces the allocator. Only the shard's thread is counted: it marks itself when it
 //! makes its first session.
@@ -13,6 +13,8 @@ use corewire::shard::ShardId;
 use corewire::wire::Kind;
 use corewire::wire::frame::{self, Opcode};
 use corewire::wire::handshake::{self, Key};
+use corewire_actors::gateway::{Cx, Gateway, OnBad, Served};
+use corewire_actors::sbe::{Batch, Trade, TradeView};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -81,7 +83,8 @@ fn an_echo_allocates_nothing_in_steady_state() {
             Ok(Echo)
         })
         .service(|_| Room::default())
-        .at("/room", |_: &Upgrade| Ok(Member));
+        .at("/room", |_: &Upgrade| Ok(Member))
+        .at("/trades", |_: &Upgrade| Ok(Served::new(Mirror, OnBad::Close)));
     let running = server.start().expect("the server starts");
     let mut client = open(running.address(), "/");
 
@@ -106,6 +109,7 @@ fn an_echo_allocates_nothing_in_steady_state() {
     assert!(failures.is_empty(), "{failures:#?}");
     check_actors(running.handle().outside());
     check_room(running.address());
+    check_trades(running.address());
     running.handle().stop_now();
     running.join().expect("all memory is home");
 }
@@ -148,6 +152,43 @@ impl Session for Member {
         let room = cx.service::<Room>().expect("it is there");
         Ok(cx.send(room, Say(message.into_bytes()))?)
     }
+}
+
+/// Says the last trade of each message back.
+struct Mirror;
+impl Gateway for Mirror {
+    fn on_trade(&mut self, trade: TradeView<'_>, cx: &mut Cx<'_, Self>) -> Result<(), Close> {
+        let mut room = [0; Trade::BYTES_MAX];
+        let bytes = trade.to_owned().encode(&mut room).expect("there is room for the longest");
+        Ok(cx.client().send_binary(&room[..bytes])?)
+    }
+
+    fn on_trades(&mut self, trades: Batch<'_, Trade>, cx: &mut Cx<'_, Self>) -> Result<(), Close> {
+        trades.iter().last().map_or(Ok(()), |trade| self.on_trade(trade, cx))
+    }
+}
+
+/// Trades allocate nothing: one in a message, packed, and both at once.
+fn check_trades(address: std::net::SocketAddr) {
+    let trade = Trade { trade_id: 1, symbol: b'A', price: 1.5, quantity: 10, venue: None };
+    let mut bytes = [0; Trade::BYTES];
+    trade.encode(&mut bytes).expect("there is room for it");
+    let mut client = open(address, "/trades");
+    let mut failures = Vec::new();
+    for (packed, in_flight) in [(1, 1), (1, 16), (64, 1), (64, 4)] {
+        let request = frame_of(Opcode::Binary, &bytes.repeat(packed)).repeat(in_flight);
+        let mut answer = vec![0; (2 + Trade::BYTES) * in_flight];
+        echo(&mut client, &request, &mut answer, WARM_UP_ROUNDS);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        echo(&mut client, &request, &mut answer, ROUNDS);
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        if allocations > 0 {
+            failures
+                .push(format!("{packed} packed, {in_flight} in flight: {allocations} in {ROUNDS} rounds"));
+        }
+        assert_eq!(answer[2..2 + Trade::BYTES], bytes);
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 /// What is said in a room allocates as much for all members as for one: its list of frames, the same list for all shards,

@@ -11,6 +11,7 @@
 //! 7. [Testing](chapter_7_testing): a thousand worlds in a few lines
 //! 8. [What it costs](chapter_8_cost)
 //! 9. [Rooms](chapter_9_rooms): many clients, one order, on all shards
+//! 10. [Your own binary protocol](chapter_10_binary_protocol): messages that are read where the kernel has put them
 //!
 //! Every snippet is compiled with the documentation's tests.
 //!
@@ -42,3 +43,6 @@ pub mod chapter_8_cost {}
 
 #[doc = include_str!("9_rooms.md")]
 pub mod chapter_9_rooms {}
+
+#[doc = include_str!("10_binary_protocol.md")]
+pub mod chapter_10_binary_protocol {}

@@ -111,7 +111,7 @@ fn check_echo(world: World, faults: Faults) {
 }
 
 /// Says how many faults the network and the kernel have dealt.
-fn check(world: World, faults: Faults) -> u64 {
+pub(super) fn check(world: World, faults: Faults) -> u64 {
     let shards = world.seed() as u16 % 4 + 1;
     let mut world = world.shards(shards).clients(10).faults(faults);
     // Who reads byte by byte is not heard for a while, and takes its time to the end.

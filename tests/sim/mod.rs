@@ -24,6 +24,7 @@ mod signed_in;
 mod terms;
 mod treadmill;
 mod users;
+mod views;
 mod watches;
 mod work;
 

@@ -40,13 +40,12 @@ impl Header {
 
     /// As bytes.
     #[inline(always)]
-    pub fn write(&self) -> [u8; HEADER_BYTES] {
-        let mut bytes = [0; HEADER_BYTES];
-        self.block_length.write(&mut bytes);
-        self.template_id.write(&mut bytes[2..]);
-        self.schema_id.write(&mut bytes[4..]);
-        self.version.write(&mut bytes[6..]);
-        bytes
+    pub const fn write(&self) -> [u8; HEADER_BYTES] {
+        let [a, b] = self.block_length.to_le_bytes();
+        let [c, d] = self.template_id.to_le_bytes();
+        let [e, f] = self.schema_id.to_le_bytes();
+        let [g, h] = self.version.to_le_bytes();
+        [a, b, c, d, e, f, g, h]
     }
 
     /// How many bytes a message with this header has, header and all.

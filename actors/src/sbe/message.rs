@@ -131,6 +131,15 @@ macro_rules! sbe_message {
                 $($( $later: [u8; <$later_type as Field>::BYTES], )*)*
             }
 
+            /// Before a message to which nothing was appended.
+            const HEADER_OF_NONE: Header = Header {
+                block_length: $Name::BLOCK_BYTES as u16,
+                template_id: $template,
+                schema_id: $schema,
+                version: 0,
+            };
+            const HEADER: &[u8; HEADER_BYTES] = &HEADER_OF_NONE.write();
+
             impl $Name {
                 /// Bytes of the fields that every version has.
                 pub const BLOCK_BYTES: usize = 0 $( + <$type as Field>::BYTES )*;
@@ -147,6 +156,12 @@ macro_rules! sbe_message {
                 /// What was expected, and what was found.
                 #[inline(always)]
                 pub fn decode(bytes: &[u8]) -> Result<$View<'_>, DecodeError> {
+                    // What nothing was appended to is known by its eight bytes.
+                    if let Some((HEADER, rest)) = bytes.split_first_chunk()
+                        && let Some(block) = rest.first_chunk()
+                    {
+                        return Ok($View { block, appended: &[] });
+                    }
                     $crate::sbe::decode::<Self>(bytes)
                 }
 
@@ -156,7 +171,7 @@ macro_rules! sbe_message {
                 /// As [`Self::decode`].
                 #[inline(always)]
                 pub fn decode_at(buffer: &[u8], offset: usize) -> Result<$View<'_>, DecodeError> {
-                    $crate::sbe::decode_at::<Self>(buffer, offset)
+                    Self::decode(buffer.get(offset..).unwrap_or_default())
                 }
 
                 /// Messages that are packed back to back, all with the same header.
@@ -175,6 +190,21 @@ macro_rules! sbe_message {
                     let mut version = 0;
                     $( if false $( || self.$later.is_some() )* { version = $since; } )*
                     version
+                }
+
+                #[inline(always)]
+                fn put(&self, version: u16, to: &mut [u8]) -> Result<usize, NoRoomFor> {
+                    let block_bytes = <Self as Message>::block_bytes(version);
+                    let (bytes, room_bytes) = (HEADER_BYTES + block_bytes, to.len());
+                    let to = to.get_mut(..bytes).ok_or(NoRoomFor { bytes, room_bytes })?;
+                    let header = Header { block_length: block_bytes as u16, version, ..HEADER_OF_NONE };
+                    to[..HEADER_BYTES].copy_from_slice(&header.write());
+                    $( self.$field.write(&mut to[std::mem::offset_of!(Layout, $field)..]); )*
+                    $( if version >= $since { $(
+                        let value = self.$later.unwrap_or(<$later_type as Field>::NULL);
+                        value.write(&mut to[std::mem::offset_of!(Layout, $later)..]);
+                    )* } )*
+                    Ok(bytes)
                 }
 
                 /// How many bytes it is written in.
@@ -209,25 +239,11 @@ macro_rules! sbe_message {
 
                 #[inline(always)]
                 fn encode(&self, to: &mut [u8]) -> Result<usize, NoRoomFor> {
-                    let version = self.version();
-                    let block_bytes = <Self as Message>::block_bytes(version);
-                    let (bytes, room_bytes) = (HEADER_BYTES + block_bytes, to.len());
-                    let to = to.get_mut(..bytes).ok_or(NoRoomFor { bytes, room_bytes })?;
-                    if let Some(to) = to.first_chunk_mut::<{ $Name::BYTES }>() {
-                        let header = Header {
-                            block_length: block_bytes as u16,
-                            template_id: $template,
-                            schema_id: $schema,
-                            version,
-                        };
-                        to[..HEADER_BYTES].copy_from_slice(&header.write());
-                        $( self.$field.write(&mut to[std::mem::offset_of!(Layout, $field)..]); )*
+                    // Each with its lengths as constants.
+                    match self.version() {
+                        $( $since => self.put($since, to), )*
+                        _ => self.put(0, to),
                     }
-                    $( if version >= $since { $(
-                        let value = self.$later.unwrap_or(<$later_type as Field>::NULL);
-                        value.write(&mut to[std::mem::offset_of!(Layout, $later)..]);
-                    )* } )*
-                    Ok(bytes)
                 }
 
                 #[inline(always)]

@@ -3,6 +3,17 @@
 use crate::wire::frame::{self, Opcode};
 use crate::wire::handshake::{self, Key};
 
+/// What each message is.
+#[derive(Debug)]
+pub(super) struct Says(pub(super) Opcode, pub(super) Vec<u8>);
+
+impl Says {
+    /// So many bytes of text.
+    pub(super) fn text(bytes: usize) -> Self {
+        Self(Opcode::Text, vec![b'.'; bytes])
+    }
+}
+
 /// The same for all.
 #[derive(Debug)]
 pub(super) struct Script {
@@ -18,14 +29,14 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn new(path: &str, payload_bytes: usize, in_flight: u32, speakers: u32) -> Self {
+    pub(super) fn new(path: &str, says: &Says, in_flight: u32, speakers: u32) -> Self {
         let mut request = Vec::new();
         handshake::request("treadmill", path, &Key::from_nonce([7; 16]), &[], &[], &mut request)
             .expect("a route's path is a path");
-        let payload = vec![b'.'; payload_bytes];
         let (mut message, mut answer) = (Vec::new(), Vec::new());
-        frame::append(Opcode::Text, Some(MASK), &payload, &mut message);
-        frame::append(Opcode::Text, None, &payload, &mut answer);
+        let Says(opcode, payload) = says;
+        frame::append(*opcode, Some(MASK), payload, &mut message);
+        frame::append(*opcode, None, payload, &mut answer);
         Self {
             request,
             stream: message.repeat(in_flight as usize),

@@ -26,8 +26,9 @@ use crate::server::{Config, Open, metrics, said_by};
 use crate::shard::uring::host::Host;
 use crate::shard::{Mesh, Shard, ShardId};
 use crate::sync::{Arc, Ordering};
+use crate::wire::frame::Opcode;
 use crate::wire::http::Refusal;
-use clients::Script;
+use clients::{Says, Script};
 use driver::{Figures, TreadDriver};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,7 +64,7 @@ pub struct Treadmill {
     shards: u16,
     clients: u32,
     speakers: u32,
-    payload_bytes: usize,
+    says: Says,
     in_flight: u32,
 }
 
@@ -116,7 +117,7 @@ impl Treadmill {
             shards: 1,
             clients: 100,
             speakers: u32::MAX,
-            payload_bytes: 20,
+            says: Says::text(20),
             in_flight: 1,
         }
     }
@@ -162,9 +163,21 @@ impl Treadmill {
     ///
     /// # Panics
     /// If what is in flight is 8 KiB or more: it would be read in bulk, and that needs a real kernel.
-    pub fn messages(mut self, payload_bytes: usize, in_flight: u32) -> Self {
-        (self.payload_bytes, self.in_flight) = (payload_bytes, in_flight.max(1));
-        let bytes = Script::new("/", payload_bytes, self.in_flight, 0).stream_bytes();
+    pub fn messages(self, payload_bytes: usize, in_flight: u32) -> Self {
+        self.say(Says::text(payload_bytes), in_flight)
+    }
+
+    /// These bytes as each message, so many in flight. What answers one must be as long.
+    ///
+    /// # Panics
+    /// As [`Self::messages`].
+    pub fn binary(self, payload: &[u8], in_flight: u32) -> Self {
+        self.say(Says(Opcode::Binary, payload.to_vec()), in_flight)
+    }
+
+    fn say(mut self, says: Says, in_flight: u32) -> Self {
+        (self.says, self.in_flight) = (says, in_flight.max(1));
+        let bytes = Script::new("/", &self.says, self.in_flight, 0).stream_bytes();
         assert!(
             bytes < 8 << 10,
             "{bytes} bytes in flight: 8 KiB would be read in bulk, and that needs a real kernel"
@@ -178,20 +191,10 @@ impl Treadmill {
     /// A shard cannot start: no memory, no such core, or a service that cannot be made. Or what ran is no measure: not all
     /// clients got their handshake answered within ten seconds, or somebody panicked.
     pub fn run(self, time: Duration) -> io::Result<Pace> {
-        let Self {
-            path,
-            routes,
-            services,
-            mut config,
-            cpus,
-            shards,
-            clients,
-            speakers,
-            payload_bytes,
-            in_flight,
-        } = self;
+        let Self { path, routes, services, mut config, cpus, shards, clients, speakers, says, in_flight } =
+            self;
         config.fit(u64::MAX);
-        let script = Arc::new(Script::new(&path, payload_bytes, in_flight, speakers));
+        let script = Arc::new(Script::new(&path, &says, in_flight, speakers));
         let shared = Shared::new(shards, Jobs::new(config.pool_slots));
         let figures: Vec<Arc<Figures>> = (0..shards).map(|_| Arc::default()).collect();
         let (here, threads) = flume::bounded(usize::from(shards));
