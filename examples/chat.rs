@@ -57,6 +57,8 @@ static TALK: LazyLock<Typed<Talk>> = LazyLock::new(|| {
 });
 
 impl Session for Talk {
+    const MIGRATION: Option<Migration<Self>> = Migration::ALLOWED;
+
     fn open(&mut self, cx: &mut Context<Self>) -> Result<(), Close> {
         if let Some(clients) = cx.service::<Clients>() {
             let me = cx.address().id();

@@ -19,6 +19,8 @@ struct Flags {
 
 struct Echo;
 impl Session for Echo {
+    const MIGRATION: Option<Migration<Self>> = Migration::ALLOWED; // for --rebalance
+
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
         Ok(cx.client().send(message)?)
     }

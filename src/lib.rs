@@ -48,8 +48,8 @@ pub mod prelude {
     };
     pub use crate::connection::middleware::{Counters, Logging, Recovery};
     pub use crate::connection::{
-        Client, Close, CloseReason, ClosedBy, Message, Middleware, Passage, Rules, Session, Text, Ticket,
-        Upgrade,
+        Client, Close, CloseReason, ClosedBy, Message, Middleware, Migration, Passage, Rules, Session, Text,
+        Ticket, Upgrade,
     };
     pub use crate::server::{Config, Server};
     pub use crate::wire::http::Refusal;

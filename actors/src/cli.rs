@@ -2,7 +2,7 @@
 
 use crate::sessions::SessionsConfig;
 use clap::{Args, ValueEnum};
-use corewire::server::{Config, Placement};
+use corewire::server::{Config, Placement, Rebalance};
 use std::time::Duration;
 
 /// Flags of a server. Each can be set by an environment variable too, as its help says.
@@ -53,6 +53,9 @@ pub struct ServerFlags {
     /// How the shard of a new connection is chosen
     #[arg(long, env = "COREWIRE_PLACEMENT", value_enum, default_value_t = PlacementFlag::LeastLoaded)]
     pub placement: PlacementFlag,
+    /// Have connections move from shards with much to do to shards with little
+    #[arg(long, env = "COREWIRE_REBALANCE")]
+    pub rebalance: bool,
     /// Clients a shard, messages that may wait for one, and pings: small 1000, 256, 60 s; medium 2000, 512, 30 s; high 5000,
     /// 1024, 15 s
     #[arg(long, env = "COREWIRE_PRESET", value_enum)]
@@ -102,6 +105,7 @@ impl ServerFlags {
                 Placement::UserHash { partitions: SessionsConfig::default().partitions }
             }
         };
+        config.rebalance = self.rebalance.then(Rebalance::default);
         config.rules.wire.message_bytes_max = self.max_message;
         config.rules.wire.frame_bytes_max = self.max_message;
         config.rules.handshake_timeout = Duration::from_secs_f64(self.handshake_timeout);

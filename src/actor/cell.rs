@@ -3,8 +3,9 @@
 use super::address::ActorId;
 use super::envelope::Returned;
 use super::local::{ActorKind, Local};
+use super::moving::Packed;
 use super::{Actor, Context, Reason, Stopping};
-use crate::shard::{Outgoing, Reader, SocketEvent, SocketId};
+use crate::shard::{Outgoing, Reader, ShardId, SocketEvent, SocketId};
 use std::any::Any;
 use std::io;
 
@@ -100,6 +101,25 @@ pub(crate) trait Cell {
 
     /// The server goes away: a connection says so to its peer. With `now`, there is no more time for that.
     fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next;
+
+    /// Whether it may move to another shard now.
+    fn may_move(&self) -> bool {
+        false
+    }
+
+    /// It is about to: has the driver let go of its socket.
+    fn detach(&mut self, _: &mut Local, _: ActorId) {}
+
+    /// The driver has let go of its socket, and it goes to another shard; or it stays, for want of memory.
+    fn pack(self: Box<Self>, local: &mut Local) -> Result<Box<dyn Packed>, Box<dyn Cell>>;
+
+    /// The driver had let go of its socket, and it stays: this is its socket now.
+    fn stays(&mut self, _: SocketId, _: &mut Local, _: ActorId) {}
+
+    /// It has come from another shard, and goes on here.
+    fn arrived(&mut self, _from: ShardId, _: &mut Local, _: ActorId) -> Next {
+        Next::Stay
+    }
 
     /// Whether it is a connection (and not some other actor).
     fn is_connection(&self) -> bool {
@@ -204,6 +224,10 @@ impl<A: Actor> Cell for Plain<A> {
 
     fn kind(&self) -> ActorKind {
         kind_of::<A>()
+    }
+
+    fn pack(self: Box<Self>, _: &mut Local) -> Result<Box<dyn Packed>, Box<dyn Cell>> {
+        Err(self)
     }
 
     fn started(&mut self, local: &mut Local, me: ActorId) -> Next {

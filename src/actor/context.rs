@@ -48,6 +48,8 @@ pub struct Context<'a, A> {
 pub struct TimerId {
     pub(crate) index: u32,
     pub(crate) generation: u32,
+    /// Where it was set.
+    pub(crate) shard: ShardId,
 }
 
 impl<'a, A: Actor> Context<'a, A> {
@@ -57,9 +59,15 @@ impl<'a, A: Actor> Context<'a, A> {
         Self { local, me, extra, guard, stopping: false, actor: PhantomData }
     }
 
-    /// This actor's address.
+    /// This actor's address, the same for all its life.
     pub fn address(&self) -> Address<A> {
-        Address::new(self.me)
+        Address::new(self.identity())
+    }
+
+    /// By what others know it.
+    #[inline]
+    pub(crate) fn identity(&self) -> ActorId {
+        self.local.identity(self.me)
     }
 
     /// The shard that this actor lives on.
@@ -80,7 +88,7 @@ impl<'a, A: Actor> Context<'a, A> {
     /// [`Actor::returned`].
     #[inline]
     pub fn send<M: Sendable>(&mut self, to: impl To<M>, message: M) -> Result<(), SendError<M>> {
-        self.local.send(to.route(), message, Priority::Normal, Some(self.me))
+        self.local.send(to.route(), message, Priority::Normal, Some(self.identity()))
     }
 
     /// The same, before or after others in its mailbox.
@@ -94,7 +102,7 @@ impl<'a, A: Actor> Context<'a, A> {
         to: impl To<M>,
         message: M,
     ) -> Result<(), SendError<M>> {
-        self.local.send(to.route(), message, priority, Some(self.me))
+        self.local.send(to.route(), message, priority, Some(self.identity()))
     }
 
     /// Sends a clone of `message` to each of `to`. Returns how many it could not be sent to.
@@ -134,7 +142,7 @@ impl<'a, A: Actor> Context<'a, A> {
         to: impl To<M>,
         message: M,
     ) -> Result<TimerId, SendError<M>> {
-        self.local.after(delay, to.route(), message, self.me)
+        self.local.after(delay, to.route(), message, self.identity())
     }
 
     /// Sends a clone of `message` when `period` has passed (a millisecond at least), and again after each, at a fixed rate:
@@ -174,7 +182,7 @@ impl<'a, A: Actor> Context<'a, A> {
         to: impl To<M>,
         message: M,
     ) -> Result<TimerId, SendError<M>> {
-        self.local.every(period, to.route(), message, self.me)
+        self.local.every(period, to.route(), message, self.identity())
     }
 
     /// Sends `message` to this actor itself in the next turn: for work that is done in slices, between which sockets, timers
@@ -208,7 +216,7 @@ impl<'a, A: Actor> Context<'a, A> {
 
     /// Takes a timer back. False if it has fired, and was not to fire again.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
-        self.local.cancel(timer)
+        self.local.cancel_of(self.me, timer)
     }
 
     /// Starts an actor on this shard. It is there at once: what is sent to it before this handler ends waits for it.

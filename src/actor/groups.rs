@@ -77,13 +77,13 @@ impl<A: Actor> Context<'_, A> {
         if group.name.len() > NAME_BYTES_MAX {
             return Err(JoinError::TooLong);
         }
-        self.local.join(self.me, TypeId::of::<A>(), group.name)
+        self.local.join(self.identity(), TypeId::of::<A>(), group.name)
     }
 
     /// This actor leaves a group. False if it is not in it. If it joins again at once, it is a member again when all
     /// shards have heard that it was not.
     pub fn leave(&mut self, group: Group<'_, A>) -> bool {
-        self.local.leave(self.me, group.name)
+        self.local.leave(self.identity(), group.name)
     }
 
     /// Who is in a group, as far as this shard knows.

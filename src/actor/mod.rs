@@ -42,6 +42,7 @@ pub(crate) mod jobs;
 mod load;
 pub(crate) mod local;
 mod mailbox;
+pub(crate) mod moving;
 mod names;
 pub(crate) mod outside;
 mod pending;

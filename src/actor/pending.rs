@@ -76,6 +76,12 @@ impl Asks {
         all.into_iter().filter_map(|id| self.take(id, asker)).collect()
     }
 
+    /// Whether some are open of `asker`'s. Looks at every question: for what is rare.
+    pub(crate) fn has_of(&self, asker: ActorId) -> bool {
+        let is_its = |entry: &Entry| entry.pending.as_ref().is_some_and(|pending| pending.asker == asker);
+        self.entries.iter().any(is_its)
+    }
+
     /// Finds those whose deadline is over at `now`, for [`Self::next_expired`].
     pub(crate) fn expire(&mut self, now: Time) {
         self.deadlines.expire(now);

@@ -48,12 +48,12 @@ impl<A: Actor> Context<'_, A> {
         A: Handler<Down>,
     {
         let delivery = <A as Answers<Down, AtOnce>>::DELIVERY;
-        self.local.watch(self.me, who.into(), How::Watch(delivery))
+        self.local.watch(self.identity(), who.into(), How::Watch(delivery))
     }
 
     /// Takes a watch back: no [`Down`] will come for it. False if there is none, or its `Down` has come.
     pub fn unwatch(&mut self, who: impl Into<ActorId>) -> bool {
-        self.local.unwatch(self.me, who.into(), false)
+        self.local.unwatch(self.identity(), who.into(), false)
     }
 
     /// Ties this actor and `who` together: when either fails ([`Reason::is_failure`]), or `who` is gone already, the other
@@ -80,12 +80,12 @@ impl<A: Actor> Context<'_, A> {
     /// }
     /// ```
     pub fn link(&mut self, who: impl Into<ActorId>) -> Result<(), WatchesFull> {
-        self.local.watch(self.me, who.into(), How::Link)
+        self.local.watch(self.identity(), who.into(), How::Link)
     }
 
     /// Takes back a link that this actor made. False if there is none.
     pub fn unlink(&mut self, who: impl Into<ActorId>) -> bool {
-        self.local.unwatch(self.me, who.into(), true)
+        self.local.unwatch(self.identity(), who.into(), true)
     }
 }
 

@@ -97,6 +97,18 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// A ticket for another shard, for the same bytes: for a view whose reader goes there.
+    pub(crate) fn ticket(&self) -> Frozen {
+        let Frozen { header, start, len } = *self.ticket;
+        if len > 0 {
+            // SAFETY: our ticket holds a reference, so the header is valid; the new one gets a reference of its own.
+            unsafe { header.as_ref() }.tag().retain(1);
+        }
+        Frozen { header, start, len }
+    }
+}
+
 impl Deref for Shared {
     type Target = [u8];
 

@@ -14,9 +14,10 @@ use super::{Message, Passage};
 use crate::actor::cell::{Cell, Lent, Next, kind_of};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local};
+use crate::actor::moving::Packed;
 use crate::actor::{ActorId, Context, Reason};
 use crate::buf::Buf;
-use crate::shard::{Outgoing, Reader, SocketEvent, SocketId};
+use crate::shard::{Outgoing, Reader, ShardId, SocketEvent, SocketId};
 use crate::wire::frame::Opcode;
 use crate::wire::{CloseCode, Kind};
 use std::any::Any;
@@ -164,6 +165,37 @@ impl<S: Session, G: Around> Cell for Connection<S, G> {
 
     fn is_connection(&self) -> bool {
         true
+    }
+
+    fn may_move(&self) -> bool {
+        G::NONE && S::MIGRATION.is_some() && self.link.may_move()
+    }
+
+    fn detach(&mut self, local: &mut Local, _: ActorId) {
+        self.link.detach(local);
+    }
+
+    fn pack(mut self: Box<Self>, local: &mut Local) -> Result<Box<dyn Packed>, Box<dyn Cell>> {
+        let Some(migration) = S::MIGRATION else { return Err(self) };
+        match self.link.pack(local) {
+            Ok(link) => Ok(migration.pack(self.session, link)),
+            Err(exhausted) => {
+                local.memory_is_short(exhausted);
+                Err(self)
+            }
+        }
+    }
+
+    fn stays(&mut self, socket: SocketId, local: &mut Local, me: ActorId) {
+        self.link.stays(socket, local, me);
+        self.schedule_tick(local, me);
+    }
+
+    fn arrived(&mut self, from: ShardId, local: &mut Local, me: ActorId) -> Next {
+        self.link.stays(self.link.socket, local, me);
+        self.schedule_tick(local, me);
+        self.call(local, me, |session, cx| session.moved(from, cx));
+        Next::Stay
     }
 
     fn started(&mut self, local: &mut Local, me: ActorId) -> Next {

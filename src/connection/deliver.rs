@@ -5,12 +5,12 @@
 
 use super::frames::{FrameWriter, Frames};
 use super::guard::Word;
-use super::later::Terms;
+use super::later::{Slow, Terms};
 use super::link::Link;
 use super::session::Close;
 use super::{Client, Message};
-use crate::actor::cell::{Guard, Lent, Next};
-use crate::actor::local::Local;
+use crate::actor::cell::{Cell, Guard, Lent, Next};
+use crate::actor::local::{Local, WaitsThere};
 use crate::actor::{Actor, ActorId, Context};
 use std::any::Any;
 
@@ -45,10 +45,11 @@ impl<A: Actor> Context<'_, A> {
     /// [`Context::client`].
     #[inline]
     pub fn deliver(&mut self, to: ActorId, frames: &Frames, terms: &Terms<'_>) -> Delivered {
-        let delivered = with_link(self.local, to, |link, guarded, local| {
-            if guarded { None } else { Some(link.queue_shared(frames, terms, local, to)) }
+        let delivered = with_link(self.local, to, |link, guarded, local, here| {
+            if guarded { None } else { Some(link.queue_shared(frames, terms, local, here)) }
         });
         match delivered {
+            None if self.local.is_abroad(to) => deliver_abroad(self.local, to, frames, terms),
             None => Delivered::Gone,
             Some(None) => ended_if_too_slow(deliver_guarded(self.local, to, frames, terms), self.local, to),
             Some(Some(delivered)) => ended_if_too_slow(delivered, self.local, to),
@@ -67,14 +68,22 @@ impl<A: Actor> Context<'_, A> {
 
     /// How many frames and bytes of a room wait for the client of a session of this shard. `None`: nobody is there.
     pub fn waiting_for(&mut self, session: ActorId, room: u32) -> Option<(u32, usize)> {
-        with_link(self.local, session, |link, _, _| link.waits_of(room))
+        if self.local.is_abroad(session) {
+            return Some(self.local.what_waits_there(session, room, move |cell| {
+                let extra: &mut dyn Any = cell.parts().1.extra;
+                let waits = extra.downcast_mut::<Link>().map(|link| link.waits_of(room));
+                let (frames, bytes) = waits.unwrap_or_default();
+                WaitsThere { room, frames, bytes, dropped: 0 }
+            }));
+        }
+        with_link(self.local, session, |link, _, _, _| link.waits_of(room))
     }
 
     /// Has a session of this shard hear nothing of its client until [`Self::release_reads`], whatever it does itself; TCP
     /// soon tells the client to wait. For those who publish faster than the slowest can hear. Who holds twice releases once.
     /// A connection that closes hears its client all the same. False: nobody is there.
     pub fn hold_reads(&mut self, session: ActorId) -> bool {
-        with_link(self.local, session, |link, _, local| link.choke(true, local, session)).is_some()
+        choke(self.local, session, true)
     }
 
     /// Closes a session of this shard, after what was sent to its client, and through its middleware: as if it had closed
@@ -96,7 +105,11 @@ impl<A: Actor> Context<'_, A> {
     /// }
     /// ```
     pub fn close_session(&mut self, session: ActorId, with: Close) -> bool {
-        let open = with_link(self.local, session, |link, _, _| !link.state.closing) == Some(true);
+        if self.local.is_abroad(session) {
+            self.local.carry(session, |cell, local, me| close_cell(cell, with, local, me));
+            return true;
+        }
+        let open = with_link(self.local, session, |link, _, _, _| !link.state.closing) == Some(true);
         if open {
             close(self.local, session, with);
         }
@@ -105,7 +118,7 @@ impl<A: Actor> Context<'_, A> {
 
     /// Takes [`Self::hold_reads`] back.
     pub fn release_reads(&mut self, session: ActorId) -> bool {
-        with_link(self.local, session, |link, _, local| link.choke(false, local, session)).is_some()
+        choke(self.local, session, false)
     }
 }
 
@@ -114,13 +127,13 @@ impl<A: Actor> Context<'_, A> {
 fn with_link<R>(
     local: &mut Local,
     id: ActorId,
-    f: impl FnOnce(&mut Link, bool, &mut Local) -> R,
+    f: impl FnOnce(&mut Link, bool, &mut Local, ActorId) -> R,
 ) -> Option<R> {
-    local.lend(id, |cell, local| {
+    local.lend(id, |cell, local, here| {
         let Lent { extra, guard } = cell.parts().1;
         let guarded = guard.is_some();
         let extra: &mut dyn Any = extra;
-        extra.downcast_mut::<Link>().map(|link| f(link, guarded, local))
+        extra.downcast_mut::<Link>().map(|link| f(link, guarded, local, here))
     })?
 }
 
@@ -214,18 +227,80 @@ fn ended_if_too_slow(delivered: Delivered, local: &mut Local, id: ActorId) -> De
 
 #[cold]
 fn end_too_slow(local: &mut Local, id: ActorId) {
-    with_link(local, id, |link, _, local| link.count_slow(local));
-    close(local, id, Close::new(1013, "too slow: what was sent was not taken"));
+    with_link(local, id, |link, _, local, _| link.count_slow(local));
+    close(local, id, too_slow());
+}
+
+fn too_slow() -> Close {
+    Close::new(1013, "too slow: what was sent was not taken")
 }
 
 /// Closes a connection of this shard.
 fn close(local: &mut Local, id: ActorId, close: Close) {
-    local.run(id.slot, |cell, local, me| {
-        let Lent { extra, guard } = cell.parts().1;
-        let extra: &mut dyn Any = extra;
-        if let Some(link) = extra.downcast_mut::<Link>() {
-            Client::with(link, local, me, guard).close(close);
-        }
-        Next::Stay
+    if let Some(here) = local.resident(id) {
+        local.run(here.slot, |cell, local, me| close_cell(cell, close, local, me));
+    }
+}
+
+fn close_cell(cell: &mut dyn Cell, close: Close, local: &mut Local, me: ActorId) -> Next {
+    let Lent { extra, guard } = cell.parts().1;
+    let extra: &mut dyn Any = extra;
+    if let Some(link) = extra.downcast_mut::<Link>() {
+        Client::with(link, local, me, guard).close(close);
+    }
+    Next::Stay
+}
+
+/// Has a session of this shard hear nothing of its client, or again.
+fn choke(local: &mut Local, session: ActorId, on: bool) -> bool {
+    if local.is_abroad(session) {
+        // As many as who holds has held.
+        local.carry(session, move |cell, local, me| {
+            let extra: &mut dyn Any = cell.parts().1.extra;
+            if let Some(link) = extra.downcast_mut::<Link>() {
+                link.choke(on, local, me);
+            }
+            Next::Stay
+        });
+        return true;
+    }
+    with_link(local, session, |link, _, local, here| link.choke(on, local, here)).is_some()
+}
+
+/// For the client of a session that was born here and has moved: its frames go there in a message, and wait there on their
+/// terms. No more of them are under way than may wait.
+#[cold]
+fn deliver_abroad(local: &mut Local, to: ActorId, frames: &Frames, terms: &Terms<'_>) -> Delivered {
+    let count = frames.len() as u32;
+    let Terms { room, priority, keeps_order, counts, slow, queue_frames, queue_bytes, keys } = *terms;
+    let (ticket, keys) = (frames.pack(), keys.to_vec());
+    let carried = local.carry_frames(to, count, frames.bytes(), queue_frames, move |cell, local, me| {
+        let keys = &keys;
+        let terms = Terms { room, priority, keeps_order, counts, slow, queue_frames, queue_bytes, keys };
+        let extra: &mut dyn Any = cell.parts().1.extra;
+        let delivered =
+            extra.downcast_mut::<Link>().map(|link| link.queue_shared(&ticket.open(), &terms, local, me));
+        let waits = match delivered {
+            Some(Delivered::Waits { frames, bytes, dropped }) => WaitsThere { room, frames, bytes, dropped },
+            Some(Delivered::TooSlow { dropped }) => {
+                let next = close_cell(cell, too_slow(), local, me);
+                return (next, WaitsThere { room, frames: 0, bytes: 0, dropped });
+            }
+            Some(Delivered::Sent | Delivered::Gone) | None => {
+                WaitsThere { room, frames: 0, bytes: 0, dropped: 0 }
+            }
+        };
+        (Next::Stay, waits)
     });
+    let mut dropped = local.dropped_there(to, room);
+    if !carried {
+        local.counters.slow_dropped += u64::from(count);
+        dropped += count;
+        if slow == Slow::Close {
+            local.carry(to, |cell, local, me| close_cell(cell, too_slow(), local, me));
+            return Delivered::TooSlow { dropped };
+        }
+    }
+    let (frames, bytes) = local.known_to_wait(to, room);
+    Delivered::Waits { frames, bytes, dropped }
 }

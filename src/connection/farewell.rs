@@ -7,6 +7,7 @@ use crate::actor::ActorId;
 use crate::actor::cell::{Cell, Lent, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
+use crate::actor::moving::Packed;
 use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, Time};
 use std::any::Any;
 use std::io;
@@ -60,6 +61,10 @@ impl Cell for Farewell {
         ActorKind::unaddressed("a closing connection")
     }
 
+    fn pack(self: Box<Self>, _: &mut Local) -> Result<Box<dyn Packed>, Box<dyn Cell>> {
+        Err(self)
+    }
+
     fn is_connection(&self) -> bool {
         true
     }
@@ -76,6 +81,19 @@ impl Cell for Farewell {
             local.requests.push(Request::ShutdownWrite(self.socket));
         }
         Next::Stay
+    }
+
+    /// The connection ended on its way to another shard.
+    fn stays(&mut self, socket: SocketId, local: &mut Local, me: ActorId) {
+        self.socket = socket;
+        if self.blocked {
+            local.requests.push(Request::WaitWritable(socket));
+        } else if self.outgoing.is_some() {
+            local.mark_dirty(me.slot);
+            local.want_sent(me.slot);
+        } else {
+            local.requests.push(Request::ShutdownWrite(socket));
+        }
     }
 
     fn stop(&mut self, local: &mut Local, _: ActorId) -> Next {

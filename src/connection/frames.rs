@@ -153,7 +153,26 @@ pub struct Frames {
     range: Range<u32>,
 }
 
+/// The same on its way to another shard.
+#[derive(Debug)]
+pub(super) struct PackedFrames {
+    ticket: FramesTicket,
+    range: Range<u32>,
+}
+
+impl PackedFrames {
+    pub(super) fn open(self) -> Frames {
+        Frames { range: self.range, ..self.ticket.open() }
+    }
+}
+
 impl Frames {
+    /// For another shard.
+    pub(super) fn pack(&self) -> PackedFrames {
+        let ticket = FramesTicket { bytes: self.bytes.ticket(), ends: self.ends.clone() };
+        PackedFrames { ticket, range: self.range.clone() }
+    }
+
     /// How many frames it has.
     pub fn len(&self) -> usize {
         self.range.len()

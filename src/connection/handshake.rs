@@ -7,6 +7,7 @@ use crate::actor::ActorId;
 use crate::actor::cell::{Cell, Lent, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
+use crate::actor::moving::Packed;
 use crate::actor::outside::Calls;
 use crate::buf::{Buf, Exhausted};
 use crate::shard::{SocketEvent, SocketId};
@@ -351,6 +352,10 @@ impl Cell for Handshake {
 
     fn kind(&self) -> ActorKind {
         ActorKind::unaddressed("a handshake")
+    }
+
+    fn pack(self: Box<Self>, _: &mut Local) -> Result<Box<dyn Packed>, Box<dyn Cell>> {
+        Err(self)
     }
 
     fn is_connection(&self) -> bool {

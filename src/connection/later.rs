@@ -13,7 +13,7 @@ mod order;
 use super::frames::Frames;
 use crate::actor::Priority;
 use crate::buf::{Buf, Exhausted, Pool};
-use crate::shard::outgoing::{Marks, Piece};
+use crate::shard::outgoing::{Marks, PackedPiece, Piece};
 use std::collections::VecDeque;
 
 /// What is done with one more frame of a room for a client for whom as many wait as may.
@@ -78,10 +78,10 @@ impl Default for Terms<'_> {
 }
 
 /// Frames that wait for one client.
-#[derive(Debug, Default)]
-pub(super) struct Later {
+#[derive(Debug)]
+pub(super) struct Later<P = Piece> {
     /// By [`Priority`], the lowest first.
-    classes: [VecDeque<Waiting>; 4],
+    classes: [VecDeque<Waiting<P>>; 4],
     bytes: usize,
     /// Of them the session's own.
     own_bytes: usize,
@@ -96,8 +96,8 @@ pub(super) struct Later {
 
 /// A frame, or some of the session's own.
 #[derive(Debug)]
-struct Waiting {
-    piece: Piece,
+struct Waiting<P = Piece> {
+    piece: P,
     whose: Whose,
     /// That of the frame itself; with the urgent that came after it in its room, it may wait among those of a higher one.
     priority: Priority,
@@ -131,6 +131,20 @@ struct Share {
     uncounted: u32,
     /// None of them waits below this one.
     lowest: Priority,
+}
+
+impl Default for Later {
+    fn default() -> Self {
+        Self {
+            classes: [const { VecDeque::new() }; 4],
+            bytes: 0,
+            own_bytes: 0,
+            shares: Vec::new(),
+            low_waited: 0,
+            cut: Marks::default(),
+            cuts: 0,
+        }
+    }
 }
 
 impl Later {
@@ -336,6 +350,34 @@ impl Later {
         }
         (self.bytes, self.own_bytes, self.cuts, self.cut) = (0, 0, 0, Marks::default());
         frames
+    }
+}
+
+/// The same for a connection that moves to another shard.
+pub(super) type PackedLater = Later<PackedPiece>;
+
+impl Later {
+    pub(super) fn pack(self) -> PackedLater {
+        self.with_pieces(PackedPiece::of)
+    }
+}
+
+impl PackedLater {
+    pub(super) fn unpack(self) -> Later {
+        self.with_pieces(PackedPiece::unpack)
+    }
+}
+
+impl<P> Later<P> {
+    /// The same with each piece made into another.
+    fn with_pieces<Q>(self, change: impl Fn(P) -> Q) -> Later<Q> {
+        let Self { classes, bytes, own_bytes, shares, low_waited, cut, cuts } = self;
+        let change = |Waiting { piece, whose, priority, key, messages, more }| {
+            let piece = change(piece);
+            Waiting { piece, whose, priority, key, messages, more }
+        };
+        let classes = classes.map(|class| class.into_iter().map(&change).collect());
+        Later { classes, bytes, own_bytes, shares, low_waited, cut, cuts }
     }
 }
 

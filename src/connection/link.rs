@@ -3,10 +3,14 @@
 //! - here: what there is, and the time
 //! - `out`: what is said in this turn; `behind`: what waits for a client that is behind
 //! - `read`: what is heard, and when it may be
+//! - `packed`: on its way to another shard
 
 mod behind;
 mod out;
+mod packed;
 mod read;
+
+pub(crate) use packed::PackedLink;
 
 use super::Rules;
 use super::bulk::Bulk;
@@ -62,6 +66,8 @@ pub(crate) struct LinkState {
     pub(crate) paused: bool,
     /// Somebody else wants it to hear nothing.
     choked: bool,
+    /// It is about to go to another shard.
+    moving: bool,
     /// The session waits for a future.
     pub(crate) waiting: Waiting,
     /// The driver was told not to receive.

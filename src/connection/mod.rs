@@ -29,6 +29,7 @@ mod later;
 pub(crate) mod link;
 mod message;
 pub mod middleware;
+mod moving;
 mod rules;
 mod session;
 mod ticket;
@@ -41,6 +42,7 @@ pub use handshake::Upgrade;
 pub use later::{Slow, Terms};
 pub use message::{Message, Text};
 pub use middleware::{Middleware, Passage};
+pub use moving::Migration;
 #[doc(hidden)]
 pub use rules::Planted;
 pub use rules::Rules;

@@ -1,10 +1,11 @@
 //! `Session`: what people write for each client.
 
-use super::Message;
+use super::{Message, Migration};
 use crate::actor::{
     Actor, Context, Overflow, Refused, Returned, SendError, Supervision, TasksFull, WatchesFull, WorkRefused,
 };
 use crate::buf::Exhausted;
+use crate::shard::ShardId;
 use crate::wire::{CloseCode, Kind};
 use std::borrow::Cow;
 
@@ -35,6 +36,11 @@ pub trait Session: Sized + 'static {
 
     /// What is done when an actor fails that it has started as its child, as [`Actor::SUPERVISION`].
     const SUPERVISION: Supervision = Supervision::ONE_FOR_ONE;
+
+    /// Whether it may move to another shard, with its client, while it lives: [`Migration::ALLOWED`] for a session that is
+    /// `Send` and keeps nothing of its shard. Not by itself, since a session may well keep something: the address of a service of
+    /// its shard, say, which it would look up anew in [`Self::moved`].
+    const MIGRATION: Option<Migration<Self>> = None;
 
     /// Whether [`Self::view`] is called for messages that lie in one piece in what was received.
     const VIEWS: bool = false;
@@ -93,6 +99,11 @@ pub trait Session: Sized + 'static {
     /// another cause (memory of the shard, a stream that is open).
     fn drained(&mut self, cx: &mut Context<'_, Self>) {
         let _ = cx;
+    }
+
+    /// It has moved here from another shard. Its address is what it was.
+    fn moved(&mut self, from: ShardId, cx: &mut Context<'_, Self>) {
+        let _ = (from, cx);
     }
 
     /// A message of this session's to an actor on another shard came back, as in

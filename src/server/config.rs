@@ -1,5 +1,6 @@
 //! Everything that has a limit, in one place.
 
+use super::balance::Rebalance;
 use super::placement::Placement;
 use crate::actor::local::{Bounds, SLOT_BYTES};
 use crate::actor::{ASKS_MAX, NAME_BYTES_MAX};
@@ -45,6 +46,9 @@ pub struct Config {
     pub clients_per_shard_max: u32,
     /// How the shard of a new connection is chosen (`--placement`).
     pub placement: Placement,
+    /// Whether shards with much to do have connections move to others, and when (`--rebalance`); `None`: only when told to
+    /// ([`Handle::rebalance`](super::Handle::rebalance)).
+    pub rebalance: Option<Rebalance>,
     /// Actors on one shard besides connections.
     pub actors_max: u32,
     /// Messages that wait for one actor.
@@ -110,6 +114,7 @@ impl Default for Config {
             connections_max: 0,
             clients_per_shard_max: 0,
             placement: Placement::default(),
+            rebalance: None,
             actors_max: 1_000_000,
             mailbox_slots: 1024,
             mail_slots: 65_536,
@@ -275,6 +280,14 @@ impl Config {
             if !(TIME_MIN..=TIME_MAX).contains(&time) {
                 return Err(format!("{name} of {time:?}: expected a millisecond to 20 days"));
             }
+        }
+        if let Some(rebalance) = self.rebalance
+            && !(TIME_MIN * 10..=TIME_MAX).contains(&rebalance.interval)
+        {
+            return Err(format!(
+                "rebalance: interval of {:?}: expected 10 ms to 20 days",
+                rebalance.interval
+            ));
         }
         if self.turn_max < TIME_MIN {
             return Err(format!("turn_max of {:?}: expected a millisecond or more", self.turn_max));

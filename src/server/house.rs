@@ -1,18 +1,22 @@
 //! Those who live on one shard of a server: its connections, its actors, and whoever opens the door.
 
+use super::balance::Balancer;
 use super::metrics;
 use super::placement::Placer;
 use super::route::Routes;
 use super::shared::{Phase, Public, Shared};
 use crate::actor::ActorId;
+use crate::actor::cell::Next;
 use crate::actor::envelope::{Envelope, What};
 use crate::actor::local::{Local, Request};
+use crate::actor::moving::Baggage;
 use crate::buf::Pool;
 use crate::connection::handshake::{self, Doorman, Handshake};
 use crate::connection::{Planted, Rules};
 use crate::ring::parcel::Parcel;
-use crate::shard::{Completion, Driver, Sent, ShardId, Tenants, Time};
+use crate::shard::{Completion, Driver, Sent, ShardId, Slot, SocketId, Tenants, Time};
 use crate::sync::Arc;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -29,8 +33,13 @@ pub(crate) struct House<S> {
     connections_max: u64,
     drain_timeout: Duration,
     placer: Placer,
+    balancer: Balancer,
     /// Connections that are this shard's and wait for the driver.
     arrivals: Vec<Arrival<S>>,
+    /// The same, of those who come from another shard.
+    moving_in: Vec<Mover<S>>,
+    /// Who goes to another, and found the lane full.
+    moving_out: VecDeque<(ShardId, Mover<S>)>,
     /// How many of those in `Shared` are ours.
     counted: u32,
     /// Its first turn has begun.
@@ -45,6 +54,12 @@ struct Arrival<S> {
     peer: SocketAddr,
     /// No shard had room for it: it is told so, and no more.
     turned_away: bool,
+}
+
+/// Somebody who moves from shard to shard, with its socket.
+struct Mover<S> {
+    socket: S,
+    baggage: Baggage,
 }
 
 /// The listening socket.
@@ -104,7 +119,10 @@ impl<S: Send + 'static> House<S> {
             connections_max: config.connections_max.into(),
             drain_timeout: config.drain_timeout,
             placer: Placer::new(config, seed),
+            balancer: Balancer::new(config.rebalance, seed),
             arrivals: Vec::new(),
+            moving_in: Vec::new(),
+            moving_out: VecDeque::new(),
             counted: 0,
             begun: false,
             door: Door::default(),
@@ -184,6 +202,60 @@ impl<S: Send + 'static> House<S> {
             }
             self.local.fill(id, Box::new(handshake));
         }
+    }
+
+    /// The driver has let go of a socket: its owner moves with it, or stays after all.
+    fn detached<D: Driver<Socket = S>>(&mut self, slot: Slot, was: SocketId, socket: S, driver: &mut D) {
+        let requests = &mut self.local.requests;
+        let is_closed =
+            requests.iter().any(|request| matches!(request, Request::Close { socket, .. } if *socket == was));
+        requests.retain(|request| request.socket() != was); // that number may soon be another's
+        if is_closed {
+            return; // dropping the socket closes it
+        }
+        match self.local.pack(slot) {
+            Some((to, baggage)) => self.moving_out.push_back((to, Mover { socket, baggage })),
+            None => {
+                let socket = driver.attach(socket, slot);
+                self.local.run(slot, |cell, local, me| {
+                    cell.stays(socket, local, me);
+                    Next::Stay
+                });
+            }
+        }
+    }
+
+    /// Sends off who goes, and makes connections again of those who have come.
+    fn settle_movers<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
+        for mover in std::mem::take(&mut self.moving_in) {
+            self.counted += 1;
+            self.move_in(mover, driver);
+        }
+        while let Some((to, mover)) = self.moving_out.pop_front() {
+            if self.local.mesh.room(to) == 0 {
+                self.moving_out.push_front((to, mover));
+                break;
+            }
+            let envelope =
+                Envelope { to: door_of(to), from: None, what: What::Shard, parcel: Parcel::new(mover) };
+            if let Err(back) = self.local.mesh.send(to, envelope) {
+                drop(back); // its shard has ended, and so do we
+            }
+        }
+    }
+
+    fn move_in<D: Driver<Socket = S>>(&mut self, Mover { socket, baggage }: Mover<S>, driver: &mut D) {
+        let slot = self.local.make_place(baggage.birth);
+        let socket = driver.attach(socket, slot);
+        let (cell, arrived) = baggage.open(socket, &self.rules);
+        self.local.settle(slot, cell, arrived);
+        if self.goodbye.cut || self.goodbye.drained {
+            self.local.shut_down(slot, true); // there is no more time to be polite, and nobody else would see to its end
+        }
+    }
+
+    fn has_movers(&self) -> bool {
+        !self.moving_in.is_empty() || !self.moving_out.is_empty()
     }
 
     /// Opens the door, closes it, or tries again after a failure.
@@ -319,17 +391,24 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
         self.local.lanes(max);
         self.local.hear_outside(max);
         while let Some(parcel) = self.local.shard_mail.pop_front() {
-            let arrival = parcel.downcast::<Arrival<S>>().expect("shards send each other arrivals only");
-            self.arrive(arrival);
+            match parcel.downcast::<Arrival<S>>() {
+                Ok(arrival) => self.arrive(arrival),
+                Err(parcel) => {
+                    let mover = parcel.downcast().expect("shards send each other arrivals and movers only");
+                    self.moving_in.push(mover);
+                }
+            }
         }
     }
 
     fn completion(&mut self, completion: Completion<S>, driver: &mut D) {
         match completion {
             Completion::Socket(slot, event) => {
+                self.balancer.see(slot);
                 self.local.run(slot, |cell, local, me| cell.socket_event(event, local, me));
             }
             Completion::Readable(slot) => {
+                self.balancer.see(slot);
                 self.local.run(slot, |cell, local, me| cell.readable(driver, local, me));
             }
             Completion::Accepted(socket, peer) => {
@@ -339,6 +418,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
                 self.place(socket, peer, user.as_deref());
             }
             Completion::AcceptFailed(error) => self.accept_failed(&error, self.local.now()),
+            Completion::Detached(slot, was, socket) => self.detached(slot, was, socket, driver),
         }
     }
 
@@ -354,8 +434,14 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     fn flush(&mut self, driver: &mut D) {
         self.mind_door(driver);
         self.settle_in(driver);
+        self.settle_movers(driver);
         self.go_on_leaving();
         self.local.shed();
+        if self.balancer.is_due(self.local.now(), &self.shared) {
+            self.balancer.look(driver.cpu_time(), &self.shared, &mut self.local);
+        }
+        let (placer, shared) = (&self.placer, &self.shared);
+        self.local.begin_moves(|to| placer.claim_on(to, shared));
         self.local.flush(|socket, outgoing| driver.send(socket, outgoing));
         for request in self.local.requests.drain(..) {
             match request {
@@ -365,12 +451,16 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
                 Request::WaitWritable(socket) => driver.wait_writable(socket),
                 Request::ShutdownWrite(socket) => driver.shutdown_write(socket),
                 Request::Close { socket, reset } => driver.close(socket, reset),
+                Request::Detach(socket) => driver.detach(socket),
             }
         }
         self.local.sockets_are_closed();
     }
 
     fn publish(&mut self, driver: &mut D) {
+        for to in self.local.not_coming() {
+            self.shared.remove_connections(to, 1);
+        }
         let here = self.local.connections() + self.arrivals.len() as u32;
         let gone = self.counted - here;
         if gone > 0 {
@@ -396,7 +486,11 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
             && !self.goodbye.drained
             && (self.goodbye.told < self.local.slots().end
                 || matches!(self.goodbye.to_services, ToServices::Alone | ToServices::AllAlone));
-        self.local.is_busy() || !self.arrivals.is_empty() || !self.local.requests.is_empty() || leaving
+        self.local.is_busy()
+            || !self.arrivals.is_empty()
+            || self.has_movers()
+            || !self.local.requests.is_empty()
+            || leaving
     }
 
     fn next_timer(&self) -> Option<Time> {

@@ -51,6 +51,10 @@ pub struct Stats {
     pub slow_closed: u64,
     /// Messages of rooms that were dropped for clients that were behind.
     pub slow_dropped: u64,
+    /// Connections that have moved to another shard.
+    pub moved: u64,
+    /// Those that were to move and did not ([`Context::migrate`](crate::actor::Context::migrate)).
+    pub moves_refused: u64,
     /// Times that a shard slept to the end of its longest sleep although another thread had something for it: a wake-up
     /// that was lost, or about to come. More than a few are a mistake of corewire.
     pub wakes_lost: u64,
@@ -81,6 +85,9 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         restarts,
         slow_dropped,
         sends,
+        moved_in,
+        moved_out,
+        moves_refused,
     } = *counters;
     let values = [
         messages_in,
@@ -101,6 +108,9 @@ pub(super) fn publish(counters: &Counters, figures: &[AtomicU64; FIGURES]) {
         restarts,
         slow_dropped,
         sends,
+        moved_in,
+        moved_out,
+        moves_refused,
     ];
     for (figure, value) in figures.iter().zip(values) {
         figure.store(value, Ordering::Relaxed);
@@ -138,6 +148,8 @@ pub(crate) fn read(shared: &Shared) -> Stats {
         restarts: sum(15),
         slow_dropped: sum(16),
         sends: sum(17),
+        moved: sum(18),
+        moves_refused: sum(20),
         stalls: shared.shards.iter().map(|shard| shard.heartbeat.stalls()).sum(),
         blocks_lost: sum(BLOCKS_LOST),
     }

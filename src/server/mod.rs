@@ -13,6 +13,7 @@
 //!
 //! A message comes from `shard`, goes through its `house` to its `connection`, and does not stop here.
 
+mod balance;
 mod config;
 mod error;
 pub(crate) mod house;
@@ -25,6 +26,7 @@ pub(crate) mod shared;
 mod signals;
 mod through;
 
+pub use balance::{Rebalance, ShardLoad};
 pub use config::Config;
 pub use error::Error;
 pub use metrics::Stats;
@@ -44,7 +46,7 @@ use crate::shard::uring::driver::UringConfig;
 use crate::shard::uring::host::Host;
 use crate::shard::uring::probe::{Features, probe};
 use crate::shard::uring::{Peers, UringDriver, Waker};
-use crate::shard::{Mesh, Shard, ShardId, Stopwatch};
+use crate::shard::{Mesh, Shard, ShardId, Stopwatch, Time};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
 use crate::wire::http::{Page, Refusal};
@@ -277,6 +279,7 @@ impl Server {
             Calls::new(config.outside_slots, move || waker.wake())
         });
         let outside = Outside::new(calls, services);
+        let epoch = Instant::now();
         let building = Building {
             peers: Peers::new(wakers.clone()),
             outside: outside.clone(),
@@ -284,7 +287,7 @@ impl Server {
             routes,
             config: config.clone(),
             features,
-            epoch: Instant::now(),
+            epoch,
         };
         let (ready, started) = flume::bounded(usize::from(shards));
         let (go, starts) = flume::bounded(usize::from(shards));
@@ -321,7 +324,7 @@ impl Server {
         tracing::info!(%address, "serving");
         let watchdog = watch(&shared, &config);
         Ok(Running {
-            handle: Handle { shared, wakers: wakers.into(), outside, address },
+            handle: Handle { shared, wakers: wakers.into(), outside, address, epoch },
             hosts,
             pool,
             watchdog,
@@ -381,6 +384,7 @@ pub struct Handle {
     wakers: Arc<[Waker]>,
     outside: Outside,
     address: SocketAddr,
+    epoch: Instant,
 }
 
 impl Handle {
@@ -411,6 +415,18 @@ impl Handle {
     /// happened.
     pub fn last_stalls(&self) -> Vec<Option<&'static str>> {
         self.shared.shards.iter().map(|shard| shard.heartbeat.last_stall()).collect()
+    }
+
+    /// Has the shards balance, whether [`Config::rebalance`] says when or not: the one with the most connections gives half of
+    /// what it has more to the one with the fewest. Once; where there are more than two shards, again for the next of them.
+    pub fn rebalance(&self) {
+        self.shared.ask_to_balance();
+        self.wake();
+    }
+
+    /// What each shard has to do.
+    pub fn loads(&self) -> Vec<ShardLoad> {
+        self.shared.loads(Time::ZERO + self.epoch.elapsed())
     }
 
     /// How many connections each shard has.

@@ -1,9 +1,10 @@
 //! What the shards of a server see of each other, besides lanes: how many connections each has, and how far the
 //! server's end has come.
 
+use super::balance::ShardLoad;
 use crate::actor::Heartbeat;
 use crate::actor::jobs::Jobs;
-use crate::shard::ShardId;
+use crate::shard::{ShardId, Time};
 use crate::sync::{Arc, AtomicU32, AtomicU64, Ordering};
 
 /// One for all shards of a server.
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: Jobs,
     /// A [`Phase`].
     phase: AtomicU32,
+    /// How many times all were told to balance.
+    balance_asked: AtomicU32,
     /// How many connections were placed in turn.
     turns: AtomicU32,
     /// How many shards have nobody left but services.
@@ -29,6 +32,7 @@ pub(crate) struct Shared {
 #[repr(align(128))]
 pub(crate) struct Public {
     load: Load,
+    work: Work,
     pub(crate) heartbeat: Arc<Heartbeat>,
     pub(crate) figures: [AtomicU64; FIGURES],
 }
@@ -38,6 +42,23 @@ pub(crate) struct Public {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Load(AtomicU32);
+
+/// What a shard has to do, as it says once an interval.
+#[derive(Debug, Default)]
+struct Work {
+    busy_permille: AtomicU32,
+    bytes_per_second: AtomicU64,
+    /// Until when that is true, in nanoseconds of the shards' clock.
+    until: AtomicU64,
+}
+
+/// What a shard shows of what it has to do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    pub(super) busy_permille: u32,
+    pub(super) bytes_per_second: u64,
+    pub(super) until: Time,
+}
 
 /// How far the server's end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -56,6 +77,7 @@ impl Shared {
             jobs,
             shards: (0..shards).map(|_| Public::default()).collect(),
             phase: AtomicU32::new(Phase::Running as u32),
+            balance_asked: AtomicU32::new(0),
             turns: AtomicU32::new(0),
             emptied: AtomicU32::new(0),
             drained: AtomicU32::new(0),
@@ -95,6 +117,42 @@ impl Shared {
     /// Connections of `shard`, those on their way to it included.
     pub(crate) fn load(&self, shard: ShardId) -> u32 {
         self.public(shard).load.0.load(Ordering::Relaxed)
+    }
+
+    /// Says what `shard` has to do.
+    pub(super) fn show(&self, shard: ShardId, shown: Shown) {
+        let Shown { busy_permille, bytes_per_second, until } = shown;
+        let work = &self.public(shard).work;
+        work.busy_permille.store(busy_permille, Ordering::Relaxed);
+        work.bytes_per_second.store(bytes_per_second, Ordering::Relaxed);
+        work.until.store(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// What all shards have to do.
+    pub(super) fn loads(&self, now: Time) -> Vec<ShardLoad> {
+        let load = |public: &Public| {
+            let holds = public.work.until.load(Ordering::Relaxed) >= now.as_nanos();
+            ShardLoad {
+                connections: public.load.0.load(Ordering::Relaxed),
+                busy_permille: if holds { public.work.busy_permille.load(Ordering::Relaxed) } else { 0 },
+                bytes_per_second: if holds {
+                    public.work.bytes_per_second.load(Ordering::Relaxed)
+                } else {
+                    0
+                },
+            }
+        };
+        self.shards.iter().map(load).collect()
+    }
+
+    /// Has all shards balance, once. They must be woken.
+    pub(crate) fn ask_to_balance(&self) {
+        self.balance_asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many times that was asked.
+    pub(super) fn balance_asked(&self) -> u32 {
+        self.balance_asked.load(Ordering::Relaxed)
     }
 
     /// Connections of all shards.
@@ -151,4 +209,4 @@ impl Shared {
 }
 
 /// How many figures a shard shows; see [`super::metrics`].
-pub(crate) const FIGURES: usize = 19;
+pub(crate) const FIGURES: usize = 22;

@@ -7,6 +7,7 @@ use super::{Outgoing, ShardId, Time};
 use crate::buf::{Buf, Pool};
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A socket as its driver numbers it. Valid from [`Driver::attach`] to [`Driver::close`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,9 @@ pub enum Completion<S> {
     AcceptFailed(io::Error),
     /// Something happened on an attached socket.
     Socket(Slot, SocketEvent),
+    /// The kernel has let go of a socket, as [`Driver::detach`] asked: all that it had received was told before. It belongs to
+    /// no shard now, and its number is free.
+    Detached(Slot, SocketId, S),
     /// A socket in bulk may be read, with [`Reader::read`]. Told again next turn, and every turn, until that finds
     /// [`Reading::Nothing`] or an end; a reader may leave it for then.
     Readable(Slot),
@@ -96,6 +100,11 @@ pub trait Driver: Reader {
     /// The time of this turn. Moves only in [`Self::enter`].
     fn now(&self) -> Time;
 
+    /// How long this shard's thread has been on a CPU. Zero, if nobody knows.
+    fn cpu_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Starts accepting, or stops. Stopping closes the listening socket.
     fn accept(&mut self, on: bool);
 
@@ -132,6 +141,11 @@ pub trait Driver: Reader {
     /// Lets the socket go, after this turn's send. No completion with its slot comes any more, and the number may
     /// be used again. With `reset`, what is unsent is thrown away and the peer sees a reset.
     fn close(&mut self, socket: SocketId, reset: bool);
+
+    /// Lets the socket go as it is, for another shard or this one to [`Self::attach`], after this turn's send: told by
+    /// [`Completion::Detached`]. Until then what the kernel has begun still comes, and it may be sent on and closed, but nothing
+    /// new is received or waited for. If it is closed meanwhile, it is closed and not detached.
+    fn detach(&mut self, socket: SocketId);
 
     /// Takes at most `events_max` completions. Returns how many.
     fn poll(

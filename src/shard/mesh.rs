@@ -86,6 +86,14 @@ impl<T> Mesh<T> {
         self.link(to).out.push(item)
     }
 
+    /// How many more items [`Self::send`] would take.
+    ///
+    /// # Panics
+    /// As [`Self::send`].
+    pub fn room(&mut self, to: ShardId) -> usize {
+        self.link(to).out.room()
+    }
+
     /// Sends back what came from `to` and could not be delivered. There is room for what the last [`Self::drain`] gave;
     /// for what is refused later there need not be.
     ///

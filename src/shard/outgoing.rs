@@ -7,8 +7,10 @@
 //! - `frames`: where in the pieces frames begin, for what is to go before the rest
 
 mod frames;
+mod packed;
 
 pub use frames::Tail;
+pub(crate) use packed::{PackedOutgoing, PackedPiece};
 
 use crate::buf::{Buf, Exhausted, Pool, Shared};
 use std::collections::VecDeque;

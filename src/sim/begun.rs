@@ -97,6 +97,11 @@ impl Begun {
         self.wires.get().bells.fill(true);
     }
 
+    pub(super) fn rebalance(&mut self) {
+        self.shared.ask_to_balance();
+        self.wires.get().bells.fill(true);
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.clients.iter().all(|client| client.done) && self.shared.connections() == 0
     }

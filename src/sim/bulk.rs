@@ -30,7 +30,7 @@ impl SimDriver {
     pub(super) fn watched(&mut self, index: u32, arrived: bool, more: bool) {
         let entry = &mut self.sockets[index as usize];
         entry.watching = more;
-        if entry.closing {
+        if entry.closing || entry.detaching {
             return;
         }
         if arrived {

@@ -37,6 +37,8 @@ pub(super) struct SimDriver {
     accept_deferred: bool,
     /// A send of the last enter fell short: that is a completion too.
     fell_short: bool,
+    /// Let go of, and not told.
+    detached: VecDeque<(Slot, SocketId, SimSocket)>,
     /// Until when it sleeps.
     pub(super) asleep: Option<Time>,
 }
@@ -53,6 +55,7 @@ pub(super) struct Entry {
     pub(super) ended: bool,
     polling: bool,
     pub(super) closing: bool,
+    pub(super) detaching: bool,
     /// What the kernel has: requests that are armed, and a cancel of them.
     receive_armed: bool,
     pub(super) watch_armed: bool,
@@ -66,6 +69,7 @@ pub(super) struct Entry {
 enum After {
     Shutdown,
     Close { reset: bool },
+    Detach,
 }
 
 /// What the kernel posted.
@@ -116,6 +120,7 @@ impl SimDriver {
             accepting: false,
             accept_deferred,
             fell_short: false,
+            detached: VecDeque::new(),
             asleep: None,
         }
     }
@@ -126,6 +131,7 @@ impl SimDriver {
         self.fell_short
             || !self.posted.is_empty()
             || !self.bulk.is_empty()
+            || !self.detached.is_empty()
             || net.bells[usize::from(self.me.0)]
             || self.accepting && self.next_to_accept(&net).is_some()
             || self.sockets.iter().any(|entry| entry.is_ready(&net))
@@ -167,6 +173,7 @@ impl SimDriver {
                     }
                     self.release(index);
                 }
+                After::Detach => self.release(index),
             }
         }
         for shard in self.rings.drain(..) {
@@ -303,9 +310,13 @@ impl SimDriver {
 
     fn release(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
-        if entry.closing && !entry.receiving && !entry.watching && !entry.polling {
-            // Drops the socket, which closes it.
-            *entry = Entry { watch: entry.watch.forget(), ..Entry::default() };
+        let detaching = entry.detaching;
+        if (entry.closing || detaching) && !entry.receiving && !entry.watching && !entry.polling {
+            let before = std::mem::replace(entry, Entry { watch: entry.watch.forget(), ..Entry::default() });
+            match before.socket {
+                Some(socket) if detaching => self.detached.push_back((before.slot, SocketId(index), socket)),
+                socket => drop(socket), // which closes it
+            }
             self.free.push(index);
         }
     }
@@ -319,7 +330,8 @@ impl SimDriver {
             }
             Posted::Received { index, buf, more } => {
                 self.sockets[index as usize].receiving &= more;
-                if !self.sockets[index as usize].closing {
+                let Entry { closing, detaching, .. } = self.sockets[index as usize];
+                if !closing && !detaching {
                     self.arm_receive(index);
                 }
                 (index, Some(SocketEvent::Received(buf)))
@@ -336,7 +348,7 @@ impl SimDriver {
                     libc::ENOBUFS => {
                         if entry.watch.on {
                             self.arm_receive(index);
-                        } else if !closing {
+                        } else if !closing && !entry.detaching {
                             self.starved.push_back(index);
                         }
                         None
@@ -355,7 +367,7 @@ impl SimDriver {
             Posted::PollOver { index, cancelled } => {
                 let entry = &mut self.sockets[index as usize];
                 entry.polling = false;
-                if cancelled && !entry.closing {
+                if cancelled && !entry.closing && !entry.detaching {
                     self.wait_writable(SocketId(index)); // the cancel was meant for the receive
                     return None;
                 }
@@ -372,6 +384,13 @@ impl SimDriver {
             return None;
         }
         let slot = entry.slot;
+        let event = match event {
+            Some(SocketEvent::Writable) if entry.detaching => None,
+            event => event,
+        };
+        if entry.detaching {
+            self.release(index);
+        }
         event.map(|event| Completion::Socket(slot, event))
     }
 }
@@ -460,6 +479,9 @@ impl Driver for SimDriver {
     }
 
     fn resume(&mut self, SocketId(index): SocketId) {
+        if self.sockets[index as usize].detaching {
+            return;
+        }
         self.sockets[index as usize].paused = false;
         self.queue_readable(index);
         self.arm_receive(index);
@@ -468,6 +490,9 @@ impl Driver for SimDriver {
     fn bulk(&mut self, SocketId(index): SocketId, on: bool) {
         let entry = &mut self.sockets[index as usize];
         entry.watch.on = on;
+        if entry.detaching {
+            return;
+        }
         if if on { entry.receiving } else { entry.watching } {
             entry.cancelled |= entry.receive_armed || entry.watch_armed;
         } else {
@@ -486,7 +511,7 @@ impl Driver for SimDriver {
 
     fn wait_writable(&mut self, SocketId(index): SocketId) {
         let entry = &mut self.sockets[index as usize];
-        if !entry.polling && !entry.closing {
+        if !entry.polling && !entry.closing && !entry.detaching {
             entry.polling = true;
             entry.poll_armed = true;
         }
@@ -500,8 +525,21 @@ impl Driver for SimDriver {
         let entry = &mut self.sockets[index as usize];
         assert!(entry.socket.is_some() && !entry.closing, "a socket is closed once");
         entry.closing = true;
+        entry.detaching = false;
         entry.cancelled |= entry.receive_armed || entry.watch_armed || entry.poll_armed;
         self.after.push((index, After::Close { reset }));
+    }
+
+    fn detach(&mut self, SocketId(index): SocketId) {
+        let entry = &mut self.sockets[index as usize];
+        assert!(entry.socket.is_some(), "what is detached is there");
+        if entry.closing || entry.detaching {
+            return;
+        }
+        entry.detaching = true;
+        entry.paused = true;
+        entry.cancelled |= entry.receive_armed || entry.watch_armed || entry.poll_armed;
+        self.after.push((index, After::Detach));
     }
 
     fn poll(
@@ -512,6 +550,11 @@ impl Driver for SimDriver {
     ) -> usize {
         let mut events = 0;
         while events < events_max {
+            if let Some((slot, id, socket)) = self.detached.pop_front() {
+                sink(Completion::Detached(slot, id, socket));
+                events += 1;
+                continue;
+            }
             let completion = match self.posted.pop_front() {
                 Some(posted) => self.complete(posted),
                 None if self.bulk.is_due() => self.next_readable(),
@@ -527,7 +570,10 @@ impl Driver for SimDriver {
 
     fn has_completions(&mut self) -> bool {
         // As the real one: the starved wait for the blocks that sends give back.
-        !self.posted.is_empty() || !self.bulk.is_empty() || !self.starved.is_empty() && !self.sends.is_empty()
+        !self.posted.is_empty()
+            || !self.bulk.is_empty()
+            || !self.detached.is_empty()
+            || !self.starved.is_empty() && !self.sends.is_empty()
     }
 
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {

@@ -173,6 +173,17 @@ impl World {
         self.begin().outside.clone()
     }
 
+    /// Has the shards balance, as [`Handle::rebalance`](crate::server::Handle::rebalance).
+    pub fn rebalance(&mut self) {
+        self.begin().rebalance();
+    }
+
+    /// How many connections each shard has.
+    pub fn connections_by_shard(&mut self) -> Vec<u32> {
+        let shared = &self.begin().shared;
+        (0..shared.shards.len()).map(|shard| shared.load(ShardId(shard as u16))).collect()
+    }
+
     /// What the server has counted.
     pub fn stats(&mut self) -> Stats {
         metrics::read(&self.begin().shared)

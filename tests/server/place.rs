@@ -4,9 +4,12 @@
 use super::harness::{Client, Local, Said, connect, exchange, request, wait_until};
 use corewire::actor::{NotSpawned, Place};
 use corewire::prelude::*;
-use corewire::server::{Placement, shard_of_user};
+use corewire::server::{Placement, Rebalance, shard_of_user};
 use corewire::shard::ShardId;
+use corewire::wire::frame::Opcode;
 use corewire::wire::handshake::Key;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 struct Guest;
 impl Actor for Guest {}
@@ -126,4 +129,154 @@ fn connections_of_a_user_are_placed_where_the_user_lives() {
     silent.raw(&request);
     silent.opened(&key, &[]);
     assert!(matches!(silent.next(), Said::Text(_)));
+}
+
+/// An echo that tells where it lives to whom asks, and goes where it is told.
+struct Nomad {
+    heard: u64,
+    moves: u64,
+}
+
+impl Session for Nomad {
+    const MIGRATION: Option<Migration<Self>> = Migration::ALLOWED;
+
+    fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        self.heard += 1;
+        match message.as_text().map(|text| text.split_once(' ').unwrap_or((text, ""))) {
+            Some(("where", _)) => {
+                let told = format!("{} {} {}", cx.shard().0, self.moves, self.heard);
+                Ok(cx.client().send_text(&told)?)
+            }
+            Some(("go", to)) => {
+                cx.migrate(cx.address(), ShardId(to.parse().expect("a shard")));
+                Ok(())
+            }
+            _ => Ok(cx.client().send(message)?),
+        }
+    }
+
+    fn moved(&mut self, _: ShardId, _: &mut Context<Self>) {
+        self.moves += 1;
+    }
+}
+
+fn nomads(change: impl FnOnce(&mut Config)) -> Local {
+    Local::with(change, |server| server.at("/", |_: &Upgrade| Ok(Nomad { heard: 0, moves: 0 })))
+}
+
+/// Where it lives, how often it has moved, and how much it has heard.
+fn place_of(client: &mut Client) -> (u16, u64, u64) {
+    client.text("where");
+    let Said::Text(told) = client.next() else { panic!("it tells") };
+    let told = String::from_utf8(told).expect("it is text");
+    let mut words = told.split(' ').map(|word| word.parse::<u64>().expect("a number"));
+    let mut next = || words.next().expect("three of them");
+    (next() as u16, next(), next())
+}
+
+/// Small ones, and some that are read in bulk.
+fn sized(n: usize) -> Vec<u8> {
+    vec![n as u8; [10, 1000, 70_000, 300_000][n % 4]]
+}
+
+#[test]
+fn a_session_moves_between_messages_with_all_that_its_client_has_said() {
+    let server = nomads(|config| (config.workers, config.placement) = (3, Placement::RoundRobin));
+    let mut clients: Vec<_> = (0..6).map(|_| server.client()).collect();
+    for round in 0..60 {
+        for (n, client) in clients.iter_mut().enumerate() {
+            client.text(&format!("go {}", (n + round) % 3));
+            // All in flight while it goes: small, large, and in one read with the order to go.
+            client.text("at once");
+            client.send(Opcode::Binary, &sized(n + round));
+        }
+        for (n, client) in clients.iter_mut().enumerate() {
+            assert_eq!(client.next(), Said::Text("at once".into()));
+            assert_eq!(client.next(), Said::Binary(sized(n + round)));
+        }
+    }
+    for client in &mut clients {
+        let (_, moves, heard) = place_of(client);
+        assert!(moves > 20 && heard == 181, "{moves} moves, {heard} heard");
+    }
+    assert_eq!(server.handle.connections_by_shard().iter().sum::<u32>(), 6);
+    let stats = server.handle.stats();
+    assert!(stats.moved > 120 && stats.wakes_lost == 0, "{stats:?}");
+}
+
+#[test]
+fn a_session_with_clients_behind_moves_with_what_waits_for_them() {
+    let server = nomads(|_| ());
+    let mut client = server.client();
+    let mut expected = Vec::new();
+    for round in 0..30_u8 {
+        // Nothing is read meanwhile, so much of it waits when it goes.
+        client.text(&format!("go {}", round % 2));
+        let bytes = vec![round; 40_000];
+        client.send(Opcode::Binary, &bytes);
+        expected.push(bytes);
+    }
+    for bytes in expected {
+        assert_eq!(client.next(), Said::Binary(bytes));
+    }
+    let (_, moves, heard) = place_of(&mut client);
+    assert!(moves >= 1 && heard == 61, "{moves} moves, {heard} heard");
+}
+
+#[test]
+fn shards_balance_when_told_and_clients_notice_nothing() {
+    let server = nomads(|config| config.placement = Placement::RoundRobin);
+    let mut clients: Vec<_> = (0..40).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.text("go 0");
+    }
+    wait_until("all have gone to one", || server.handle.connections_by_shard() == [40, 0]);
+    server.handle.rebalance();
+    wait_until("half have come back", || server.handle.connections_by_shard() == [20, 20]);
+    for client in &mut clients {
+        client.check_echo("as before");
+    }
+    assert!(server.handle.stats().moved >= 20 + 20);
+}
+
+#[test]
+fn busy_connections_that_are_all_on_one_shard_are_shared_out() {
+    let server = nomads(|config| {
+        config.placement = Placement::RoundRobin;
+        config.rebalance = Some(Rebalance {
+            interval: Duration::from_millis(100),
+            busy_gap_permille: 100,
+            ..Rebalance::default()
+        });
+    });
+    let mut clients: Vec<_> = (0..16).map(|_| server.client()).collect();
+    let done = &AtomicBool::new(false);
+    let handle = &server.handle;
+    std::thread::scope(|scope| {
+        // Those of the first shard speak all the time, the others not at all: as many connections, and all of the work on one.
+        let busy: Vec<_> = clients
+            .drain(..)
+            .filter_map(|mut client| (place_of(&mut client).0 == 0).then_some(client))
+            .map(|mut client| {
+                scope.spawn(move || {
+                    while !done.load(Ordering::Relaxed) {
+                        for _ in 0..50 {
+                            client.text("again");
+                        }
+                        for _ in 0..50 {
+                            assert_eq!(client.next(), Said::Text("again".into()));
+                        }
+                    }
+                    place_of(&mut client)
+                })
+            })
+            .collect();
+        assert_eq!(busy.len(), 8);
+        wait_until("some have moved", || handle.stats().moved >= 2);
+        done.store(true, Ordering::Relaxed);
+        let places: Vec<_> =
+            busy.into_iter().map(|thread| thread.join().expect("it hears its echoes")).collect();
+        assert!(places.iter().any(|(shard, ..)| *shard == 1), "{places:?}");
+        assert!(places.iter().any(|(shard, ..)| *shard == 0), "not all of them: {places:?}");
+    });
 }

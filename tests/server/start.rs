@@ -2,6 +2,7 @@
 
 use super::harness::{Client, Echo, Local, Process, Said, config, frame};
 use corewire::prelude::*;
+use corewire::server::Rebalance;
 use corewire::wire::frame::Opcode;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ fn the_demo_takes_every_flag_and_logs_as_json_if_asked() {
     let log = std::env::temp_dir().join(format!("corewire-echo-{}.log", std::process::id()));
     let shell = format!("RUST_LOG=info exec \"$@\" 2>'{}'", log.display());
     let flags = "--log-json --numa -1 --pool 3 --batch 4 --ring 64 --busy-poll 50 --huge-pages --max-message 1000 \
-                 --max-connections 100 --handshake-timeout 5 --idle-timeout 30";
+                 --max-connections 100 --handshake-timeout 5 --idle-timeout 30 --rebalance";
     let mut server = Process::start_in(&shell, &flags.split_whitespace().collect::<Vec<_>>());
     server.client().check_echo("with all of them");
     let mut client = server.client();
@@ -106,6 +107,10 @@ fn what_cannot_be_is_refused_at_start_with_what_to_do() {
         Server::bind("127.0.0.1:0").config(config).at("/", |_: &Upgrade| Ok(Echo))
     };
     check_refused(echo(|config| config.ring = 1), "2 to 32768 entries");
+    let hasty = |config: &mut Config| {
+        config.rebalance = Some(Rebalance { interval: Duration::ZERO, ..Rebalance::default() })
+    };
+    check_refused(echo(hasty), "10 ms to 20 days");
     check_refused(echo(|config| config.batch = 0), "1 to 65536 events");
     check_refused(echo(|config| config.rules.idle_timeout = Duration::ZERO), "a millisecond to 20 days");
     check_refused(echo(|config| config.rules.wire.message_bytes_max = 1 << 30), "none is larger than 64 MiB");

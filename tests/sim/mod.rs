@@ -9,6 +9,7 @@ mod futures;
 mod groups;
 mod low;
 mod middleware;
+mod moves;
 mod names;
 mod outbox;
 mod outside;

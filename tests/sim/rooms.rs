@@ -2,6 +2,7 @@
 
 use corewire::actor::Priority;
 use corewire::prelude::*;
+use corewire::shard::ShardId;
 use corewire::sim::{self, Client, Fault, Faults, Heard, Report, World};
 use corewire_actors::rooms::{Body, InRooms, Join, Note, RoomRules, Rooms, RoomsConfig, SlowRule};
 use serde_json::Value;
@@ -10,11 +11,34 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// Joins as its client says: "join ROOM NAME", "plain ROOM", "past ROOM COUNT", "all ROOM NAME", "since ROOM NAME EPOCH SEQ", "leave ROOM", "who ROOM"; what else it says is
-/// said in the room of the first word, "at PRIORITY ROOM" with a priority.
-pub(super) struct Talk;
+/// said in the room of the first word, "at PRIORITY ROOM" with a priority. In every other world it moves
+/// from shard to shard while it does.
+pub(super) struct Talk {
+    rng: fastrand::Rng,
+    moves: bool,
+}
+
+impl Talk {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { rng: fastrand::Rng::with_seed(seed), moves: seed.is_multiple_of(2) }
+    }
+
+    fn wander(&mut self, cx: &mut Context<Self>) {
+        if self.moves && self.rng.u8(0..3) == 0 {
+            cx.migrate(cx.address(), ShardId(self.rng.u16(0..3)));
+        }
+    }
+}
 
 impl Session for Talk {
+    const MIGRATION: Option<Migration<Self>> = Migration::ALLOWED;
+
+    fn moved(&mut self, _: ShardId, cx: &mut Context<Self>) {
+        self.wander(cx);
+    }
+
     fn message(&mut self, message: Message, cx: &mut Context<Self>) -> Result<(), Close> {
+        self.wander(cx);
         let Some(text) = message.as_text().map(str::to_owned) else {
             return Ok(cx.publish("lobby", message)?);
         };
@@ -59,10 +83,14 @@ const PRIORITIES: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::Hi
 pub(super) fn world(world: World, rules: RoomRules) -> World {
     let mut config = RoomsConfig::default().rules(move |_| rules.clone());
     config.slice = 3;
-    world.shards(3).service(Rooms::service(config)).at("/", |_: &Upgrade| Ok(Talk)).configure(|config| {
-        config.rules.idle_timeout = Duration::from_secs(1800);
-        config.rules.close_timeout = Duration::from_secs(600);
-    })
+    let seed = world.seed();
+    world.shards(3).service(Rooms::service(config)).at("/", move |_: &Upgrade| Ok(Talk::new(seed))).configure(
+        |config| {
+            config.lane_slots = 1024; // who has moved publishes by a lane, and a burst is not to be refused there
+            config.rules.idle_timeout = Duration::from_secs(1800);
+            config.rules.close_timeout = Duration::from_secs(600);
+        },
+    )
 }
 
 /// The objects that a client has heard of one type, in order.
@@ -241,7 +269,7 @@ fn publishers_wait_for_who_is_slow_where_that_is_the_rule() {
         let talkers: Vec<usize> =
             (0..4).map(|n| world.client(talker(n, 50, "lobby").later(Duration::from_secs(5)))).collect();
         world.run_until_quiet(3_600_000);
-        for talker in talkers {
+        for &talker in &talkers {
             assert!(told(world.report(talker), "error").next().is_none(), "nothing is refused");
         }
         let heard = seqs(world.report(slow));
@@ -429,8 +457,11 @@ fn rooms_that_fail_begin_anew_and_members_elsewhere_stay_in_them() {
             assert_ne!(name, "boom", "somebody asked for it");
             RoomRules { slow: SlowRule::Close, ..RoomRules::default() }
         });
-        let mut world =
-            w.shards(3).service(Rooms::service(config)).at("/", |_: &Upgrade| Ok(Talk)).faults(faults);
+        let mut world = w
+            .shards(3)
+            .service(Rooms::service(config))
+            .at("/", |_: &Upgrade| Ok(Talk::new(1)))
+            .faults(faults);
         let members: Vec<usize> = (0..9)
             .map(|n| {
                 let script = Client::at("/").text(&format!("join lobby n{n}")).wait(Duration::from_secs(30));

@@ -3,7 +3,7 @@
 use super::note::Note;
 use super::rules::{MEMBER_NAME_BYTES_MAX, ROOM_NAME_BYTES_MAX};
 use super::{Room, Rooms};
-use corewire::actor::{Actor, ActorId, Context, Outside, Refused, SendError};
+use corewire::actor::{Actor, ActorId, Address, Context, Outside, Refused, SendError};
 use corewire::connection::Close;
 use std::fmt;
 use std::sync::Arc;
@@ -192,24 +192,29 @@ pub trait InRooms {
     fn ask_who(&mut self, room: impl Into<Room>) -> Result<(), RoomError>;
 }
 
+/// Where an actor's seats are: on the shard where it was born, also if it lives on another by now.
+fn rooms_of<A: Actor>(cx: &Context<'_, A>) -> Option<Address<Rooms>> {
+    cx.service_on(cx.address().id().shard())
+}
+
 impl<A: Actor> InRooms for Context<'_, A> {
     fn join_room(&mut self, room: impl Into<Room>, join: Join) -> Result<(), RoomError> {
         let room = room.into();
         check(&room, join.name.as_deref())?;
-        let rooms = self.service::<Rooms>().ok_or(RoomError::NoRooms)?;
+        let rooms = rooms_of(self).ok_or(RoomError::NoRooms)?;
         let who = self.address().id();
         self.send(rooms, Enter { room, who, join }).map_err(|error| why(error.reason()))
     }
 
     fn leave_room(&mut self, room: impl Into<Room>) -> Result<(), RoomError> {
-        let rooms = self.service::<Rooms>().ok_or(RoomError::NoRooms)?;
+        let rooms = rooms_of(self).ok_or(RoomError::NoRooms)?;
         let (room, who) = (room.into(), self.address().id());
         self.send(rooms, Leave { room, who }).map_err(|error| why(error.reason()))
     }
 
     fn publish(&mut self, room: impl Into<Room>, note: impl Into<Note>) -> Result<(), SendError<Note>> {
         let (room, mut note) = (room.into(), note.into());
-        let Some(rooms) = self.service::<Rooms>() else { return Err(SendError::Gone(note)) };
+        let Some(rooms) = rooms_of(self) else { return Err(SendError::Gone(note)) };
         note.author = Some(self.address().id());
         self.send(rooms, Publish { room, note }).map_err(|error| match error {
             SendError::Full(publish) => SendError::Full(publish.note),
@@ -218,7 +223,7 @@ impl<A: Actor> InRooms for Context<'_, A> {
     }
 
     fn ask_who(&mut self, room: impl Into<Room>) -> Result<(), RoomError> {
-        let rooms = self.service::<Rooms>().ok_or(RoomError::NoRooms)?;
+        let rooms = rooms_of(self).ok_or(RoomError::NoRooms)?;
         let (room, who) = (room.into(), self.address().id());
         self.send(rooms, Who { room, who }).map_err(|error| why(error.reason()))
     }

@@ -2,7 +2,7 @@
 
 use super::service::{Kick, NoteActivity, NoteSubscription, SignIn, SignOut, ToUser, Whom};
 use super::{SessionId, Sessions};
-use corewire::actor::{Actor, AskError, Context, Priority, Refused, SendError};
+use corewire::actor::{Actor, Address, AskError, Context, Priority, Refused, SendError};
 use corewire::connection::{Close, Message};
 use std::fmt;
 use std::time::Duration;
@@ -54,6 +54,11 @@ pub trait InSessions<A: Actor> {
     fn kick(&mut self, whom: Whom, close: Close) -> Result<(), Refused>;
 }
 
+/// Which service knows an actor: that of the shard where it was born, also if it lives on another by now.
+fn sessions_of<A: Actor>(cx: &Context<'_, A>) -> Option<Address<Sessions>> {
+    cx.service_on(cx.address().id().shard())
+}
+
 impl<A: Actor> InSessions<A> for Context<'_, A> {
     fn sign_in(
         &mut self,
@@ -61,7 +66,7 @@ impl<A: Actor> InSessions<A> for Context<'_, A> {
         device: &str,
         then: impl FnOnce(&mut A, Result<SessionId, SignInError>, &mut Context<'_, A>) + 'static,
     ) -> Result<(), SignInError> {
-        let service = self.service::<Sessions>().ok_or(SignInError::Gone)?;
+        let service = sessions_of(self).ok_or(SignInError::Gone)?;
         let sign_in = SignIn { session: self.address().id(), user: user.into(), device: device.into() };
         let asked = self.ask(service, sign_in).within(SIGN_IN_WITHIN).then(|actor, answer, cx| {
             let answer = answer.unwrap_or_else(|error| Err(error.into()));
@@ -71,26 +76,26 @@ impl<A: Actor> InSessions<A> for Context<'_, A> {
     }
 
     fn sign_out(&mut self) -> Result<(), Refused> {
-        let service = self.service::<Sessions>().ok_or(Refused::Gone)?;
+        let service = sessions_of(self).ok_or(Refused::Gone)?;
         let me = self.address().id();
         self.send(service, SignOut(me)).map_err(|error| error.reason())
     }
 
     fn note_activity(&mut self) {
         let me = self.address().id();
-        if let Some(service) = self.service::<Sessions>() {
+        if let Some(service) = sessions_of(self) {
             let _ = self.send_at(Priority::Low, service, NoteActivity(me)); // full: others are more important
         }
     }
 
     fn note_subscription(&mut self, name: &str, on: bool) -> Result<(), Refused> {
-        let service = self.service::<Sessions>().ok_or(Refused::Gone)?;
+        let service = sessions_of(self).ok_or(Refused::Gone)?;
         let note = NoteSubscription { session: self.address().id(), name: name.into(), on };
         self.send(service, note).map_err(|error| error.reason())
     }
 
     fn send_to_user(&mut self, user: &str, message: Message) -> Result<(), SendError<Message>> {
-        let Some(service) = self.service::<Sessions>() else { return Err(SendError::Gone(message)) };
+        let Some(service) = sessions_of(self) else { return Err(SendError::Gone(message)) };
         self.send(service, ToUser { user: user.into(), message }).map_err(|error| match error {
             SendError::Full(back) => SendError::Full(back.message),
             SendError::Gone(back) => SendError::Gone(back.message),
@@ -98,7 +103,7 @@ impl<A: Actor> InSessions<A> for Context<'_, A> {
     }
 
     fn kick(&mut self, whom: Whom, close: Close) -> Result<(), Refused> {
-        let service = self.service::<Sessions>().ok_or(Refused::Gone)?;
+        let service = sessions_of(self).ok_or(Refused::Gone)?;
         self.send(service, Kick { whom, close }).map_err(|error| error.reason())
     }
 }

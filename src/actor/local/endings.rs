@@ -52,6 +52,10 @@ impl Local {
         if !self.lives(who) {
             return;
         }
+        if self.is_abroad(who) {
+            // As many as it has links.
+            return self.carry(who, |cell, local, me| cell.fail(reason, local, me));
+        }
         tracing::warn!(actor = ?who, %reason, "an actor fails");
         if self.slots[who.slot as usize].cell.is_none()
             && let Some(child) = self.families.child_mut(who)

@@ -11,12 +11,12 @@ use crate::shard::Time;
 use std::time::Duration;
 
 /// What such a timer sends, and when it does so next.
-pub(super) struct Every {
+pub(crate) struct Every {
     to: Route,
     from: ActorId,
     period: Duration,
     due: Time,
-    message: Box<dyn Fn() -> Parcel>,
+    message: Box<dyn Fn() -> Parcel + Send>,
 }
 
 impl Every {
@@ -40,7 +40,7 @@ impl Local {
         let message = Box::new(move || Parcel::new(message.clone()));
         let timer = &mut self.timers[index as usize];
         timer.every = Some(Box::new(Every { to, from, period, due, message }));
-        let id = TimerId { index, generation: timer.generation };
+        let id = TimerId { index, generation: timer.generation, shard: self.me };
         self.timer_wheel.set(index, due);
         Ok(id)
     }

@@ -96,6 +96,11 @@ impl Families {
         self.children.get_mut(&id.slot).filter(|child| child.id == id)
     }
 
+    /// Whether `id` is of one, as child or as supervisor.
+    pub(super) fn has(&self, id: ActorId) -> bool {
+        self.parents.contains_key(&id) || self.child(id).is_some()
+    }
+
     /// Whether `id` still takes children.
     pub(super) fn takes_children(&self, id: ActorId) -> bool {
         !self.parents.get(&id).is_some_and(|family| matches!(family.plan, Plan::End(_)))

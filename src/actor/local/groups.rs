@@ -47,6 +47,13 @@ struct Joined {
 impl Local {
     pub(crate) fn join(&mut self, id: ActorId, kind: TypeId, group: &str) -> Result<(), JoinError> {
         let group: Arc<str> = group.into();
+        if id.shard != self.me {
+            // Of one who has moved here: where it was born.
+            self.tell(id.shard, move |local| {
+                let _ = local.join(id, kind, &group);
+            });
+            return Ok(());
+        }
         let full = self.groups.joined.len() >= self.bounds.memberships_max as usize;
         match self.groups.joined.get_mut(&(id, group.clone())) {
             Some(joined) => joined.again = joined.leaves,
@@ -64,6 +71,13 @@ impl Local {
     }
 
     pub(crate) fn leave(&mut self, id: ActorId, group: &str) -> bool {
+        if id.shard != self.me {
+            let group: Arc<str> = group.into();
+            self.tell(id.shard, move |local| {
+                local.leave(id, &group);
+            });
+            return true; // as far as is known here
+        }
         let Some(joined) = self.groups.joined.get_mut(&(id, group.into())) else { return false };
         let was_in = !joined.leaves || joined.again;
         joined.again = false;

@@ -169,6 +169,33 @@ impl Local {
         self.discard(envelope);
     }
 
+    /// Takes what is to be handled next out of a mailbox, for another shard.
+    pub(super) fn take_mail(&mut self, slot: u32) -> Option<Envelope> {
+        let envelope = self.mail.pop(&mut self.slots[slot as usize].mailbox)?;
+        self.forget_key(&envelope);
+        Some(envelope)
+    }
+
+    /// Takes all out.
+    pub(super) fn pack_mail(&mut self, slot: u32) -> Vec<Envelope> {
+        std::iter::from_fn(|| self.take_mail(slot)).collect()
+    }
+
+    /// Puts all into the mailbox of one who has come, even if that is more than there may be: it was accepted where it came
+    /// from. So many more wait here than may as are on their way with those who move.
+    pub(super) fn unpack_mail(&mut self, to: ActorId, mail: Vec<Envelope>) {
+        let kind = usize::from(self.slots[to.slot as usize].kind);
+        let keeps_latest = self.kinds[kind].kind.overflow == Overflow::KeepLatest;
+        for envelope in mail {
+            let envelope = Envelope { to, ..envelope };
+            let key = if keeps_latest { latest(&envelope) } else { None };
+            let place = self.put(envelope);
+            if let Some(key) = key {
+                self.latest.insert(key, place);
+            }
+        }
+    }
+
     /// How many messages wait for the actor in a slot.
     pub(super) fn waiting_for(&self, slot: u32) -> u32 {
         self.slots[slot as usize].mailbox.len()

@@ -110,12 +110,14 @@ impl Local {
         let Self { mesh, home, .. } = self;
         mesh.drain(max, |_, envelope| arrived.push(envelope));
         mesh.drain_back(|_, envelope| home.push_back(envelope));
-        for envelope in arrived.drain(..) {
+        for mut envelope in arrived.drain(..) {
             if let What::Shard = envelope.what {
                 match envelope.parcel.downcast() {
                     Ok(errand) => self.errands.push_back(errand),
                     Err(parcel) => self.shard_mail.push_back(parcel),
                 }
+            } else if envelope.to.shard != self.me && !self.redirect(&mut envelope.to) {
+                self.turn_back(envelope, Refused::Gone); // who has moved here has ended
             } else if let Some((refused, envelope)) = self.deposit(envelope) {
                 self.turn_back(envelope, refused);
             }
@@ -128,6 +130,7 @@ impl Local {
     /// An envelope goes back to its sender, who is told why.
     pub(super) fn turn_back(&mut self, mut envelope: Envelope, reason: Refused) {
         self.counters.refused += 1;
+        envelope.to = self.identity(envelope.to);
         if envelope.turn_back(reason) { self.send_home(envelope) } else { self.discard(envelope) }
     }
 
@@ -174,6 +177,11 @@ impl Local {
             What::Returned(reason) => {
                 self.counters.returned += 1;
                 match from.filter(|&sender| self.lives(sender)) {
+                    Some(sender) if self.is_abroad(sender) => {
+                        let returned = Returned::new(to, reason, parcel);
+                        // As many as messages of its, which mailboxes and lanes bound.
+                        self.carry(sender, move |cell, local, me| cell.returned(returned, local, me));
+                    }
                     Some(sender) if self.is_waiting(sender) => {
                         self.hold(sender, Held::Returned(Returned::new(to, reason, parcel)));
                     }
@@ -210,6 +218,10 @@ impl Local {
             state.ready = false;
             if state.waiting {
                 continue; // it is here from before
+            }
+            if self.slots[slot as usize].cell.is_none() {
+                left -= self.send_on(slot).clamp(1, left);
+                continue;
             }
             let mut handled = 0;
             let mut owed = None; // an answer, by the handler that runs
@@ -288,6 +300,7 @@ impl Local {
             || !self.returns.is_empty()
             || !self.shard_mail.is_empty()
             || self.has_errands()
+            || self.has_moves()
             || self.awaits_sent
             || self.has_due()
             || self.has_ready_tasks()
@@ -356,6 +369,7 @@ impl Local {
             self.discard(envelope);
         }
         self.forget_asks();
+        self.forget_carried();
         self.forget_errands();
         self.forget_probes();
         for parcel in std::mem::take(&mut self.shard_mail) {

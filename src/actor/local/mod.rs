@@ -5,6 +5,7 @@
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
+//! - `moves`: who has moved from shard to shard
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
 //! - `families`: who has started whom, and what follows when one fails; `restarts`: ending families, and making anew
@@ -25,6 +26,7 @@ mod families;
 mod groups;
 mod mail;
 mod messages;
+mod moves;
 mod names;
 mod places;
 mod probes;
@@ -56,11 +58,14 @@ use crate::sync::Arc;
 pub(crate) use asks::outsider;
 use endings::Notice;
 use errands::Errand;
+pub(crate) use every::Every;
 use facts::Facts;
 use families::Families;
 use groups::Groups;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
+use moves::Moves;
+pub(crate) use moves::WaitsThere;
 use names::Names;
 use probes::Probes;
 use services::ToStart;
@@ -116,6 +121,9 @@ pub(crate) struct Counters {
     pub(crate) answers_late: u64,
     pub(crate) dropped: u64,
     pub(crate) restarts: u64,
+    pub(crate) moved_in: u64,
+    pub(crate) moved_out: u64,
+    pub(crate) moves_refused: u64,
 }
 
 /// One shard's actors and what they share: everything but the driver.
@@ -160,6 +168,7 @@ pub(crate) struct Local {
     facts: Facts,
     names: Names,
     groups: Groups,
+    moves: Moves,
     /// Before all mail.
     notices: VecDeque<Notice>,
     /// Of all shards.
@@ -214,6 +223,18 @@ pub(crate) enum Request {
     WaitWritable(SocketId),
     ShutdownWrite(SocketId),
     Close { socket: SocketId, reset: bool },
+    Detach(SocketId),
+}
+
+impl Request {
+    /// Which socket.
+    pub(crate) fn socket(self) -> SocketId {
+        match self {
+            Self::Pause(socket) | Self::Resume(socket) | Self::WaitWritable(socket) => socket,
+            Self::ShutdownWrite(socket) | Self::Detach(socket) => socket,
+            Self::Bulk { socket, .. } | Self::Close { socket, .. } => socket,
+        }
+    }
 }
 
 /// What an actor takes besides its cell: its slot, and its place in the wheel.
@@ -223,7 +244,7 @@ struct Timer {
     generation: u32,
     envelope: Option<Envelope>,
     /// It fires again and again; then there is no envelope.
-    every: Option<Box<every::Every>>,
+    every: Option<Box<Every>>,
 }
 
 impl Local {
@@ -267,6 +288,7 @@ impl Local {
             facts: Facts::default(),
             names: Names::default(),
             groups: Groups::default(),
+            moves: Moves::default(),
             notices: VecDeque::new(),
             jobs,
             errands: VecDeque::new(),
@@ -300,6 +322,7 @@ impl Local {
         self.awaits_sent = false;
         self.traces = trail::is_on();
         self.heartbeat.beat();
+        self.go_on_sending();
         crash::look_here();
     }
 

@@ -6,6 +6,7 @@ use crate::actor::address::{ActorId, Address, SendError};
 use crate::actor::cell::{Cell, Next, Plain};
 use crate::actor::mailbox::Mailbox;
 use crate::actor::{Actor, Reason, crash};
+use crate::shard::ShardId;
 use std::any::Any;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,6 +83,19 @@ impl Slot {
     pub(super) fn is_closed(&self) -> bool {
         self.generation & CLOSED != 0
     }
+
+    /// Nobody is in it.
+    pub(super) fn forget(&mut self) {
+        self.generation = 0;
+    }
+
+    /// Who is to be in it was born elsewhere.
+    pub(super) fn make_guest(&mut self) {
+        if let Some(generation) = self.generation() {
+            let here = ActorId { generation, slot: 0, shard: ShardId(0) };
+            self.generation = here.guest().generation.get();
+        }
+    }
 }
 
 impl Local {
@@ -102,9 +116,11 @@ impl Local {
 
     /// Reserves the next slot, so that its number can be told before the cell is made.
     pub(crate) fn reserve(&mut self) -> Option<ActorId> {
-        if self.is_full() {
-            return None;
-        }
+        (!self.is_full()).then(|| self.reserve_anyway())
+    }
+
+    /// The same, full or not: for one that is counted already.
+    pub(super) fn reserve_anyway(&mut self) -> ActorId {
         self.actors_made += 1;
         let generation = self.actors_made;
         let index = self.free.pop().unwrap_or_else(|| {
@@ -121,7 +137,7 @@ impl Local {
         slot.generation = generation;
         slot.state = SlotState { ready: slot.state.ready, ..SlotState::default() };
         let generation = NonZeroU64::new(generation).expect("it counts from one");
-        Some(ActorId { generation, slot: index, shard: self.me })
+        ActorId { generation, slot: index, shard: self.me }
     }
 
     /// Puts a cell into a slot that was reserved for it, and starts it.
@@ -173,6 +189,8 @@ impl Local {
                 if std::mem::take(&mut self.slots[slot as usize].state.known) {
                     self.ended(me, &self.reason_after(&result));
                 }
+                let reason = self.reason_after(&result);
+                self.forget_moves_of(me, &reason);
                 self.ticks.clear(slot);
                 self.connections -= u32::from(cell.is_connection());
                 self.actors_made += 1;
@@ -226,15 +244,13 @@ impl Local {
     pub(crate) fn lend<R>(
         &mut self,
         id: ActorId,
-        f: impl FnOnce(&mut dyn Cell, &mut Self) -> R,
+        f: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> R,
     ) -> Option<R> {
-        if id.shard != self.me {
-            return None;
-        }
-        let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.holds(id))?;
+        let here = if id.shard == self.me { id } else { self.resident(id)? };
+        let slot = self.slots.get_mut(here.slot as usize).filter(|slot| slot.holds(here))?;
         let mut cell = slot.cell.take()?;
-        let result = f(&mut *cell, self);
-        self.slots[id.slot as usize].cell = Some(cell);
+        let result = f(&mut *cell, self, here);
+        self.slots[here.slot as usize].cell = Some(cell);
         Some(result)
     }
 
@@ -277,6 +293,9 @@ impl Local {
 
     /// Whether somebody of this number lives here, even if it takes no more mail.
     pub(crate) fn lives(&self, id: ActorId) -> bool {
+        if id.shard != self.me {
+            return self.moves_here(id);
+        }
         self.slots.get(id.slot as usize).is_some_and(|slot| slot.holds(id))
     }
 
@@ -346,6 +365,7 @@ impl Local {
         let slot = me.slot;
         let is_connection = cell.as_ref().is_some_and(|cell| cell.is_connection());
         self.connections -= u32::from(is_connection);
+        self.forget_moves_of(me, reason);
         self.slots[slot as usize].generation = 0;
         self.ticks.clear(slot);
         self.refuse_mail(slot);

@@ -213,6 +213,12 @@ impl Local {
         self.slots[id.slot as usize].state.waiting
     }
 
+    /// Whether it has begun something that is not done.
+    pub(super) fn has_tasks(&self, id: ActorId) -> bool {
+        let its = (id.slot, 0)..=(id.slot, u32::MAX);
+        self.is_waiting(id) || self.tasks.by_owner.range(its).next().is_some()
+    }
+
     /// Keeps what has come for an actor that waits, until it has.
     pub(super) fn hold(&mut self, owner: ActorId, what: Held) {
         self.tasks.waiting.entry(owner.slot).or_default().held.push_back(what);

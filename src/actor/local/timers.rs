@@ -22,7 +22,7 @@ impl Local {
         let what = What::Message(to.delivery, Priority::Normal);
         let envelope = Envelope { to: to.id, from: Some(from), what, parcel: Parcel::new(message) };
         timer.envelope = Some(if self.traces { envelope.carried() } else { envelope });
-        let id = TimerId { index, generation: timer.generation };
+        let id = TimerId { index, generation: timer.generation, shard: self.me };
         self.timer_wheel.set(index, self.now + delay);
         Ok(id)
     }
@@ -53,9 +53,14 @@ impl Local {
                 .is_some_and(|envelope| envelope.to.shard == self.me && !self.lives(envelope.to));
             if is_for_nobody {
                 self.counters.refused += 1;
-                self.cancel(TimerId { index, generation });
+                self.cancel(TimerId { index, generation, shard: self.me });
             }
         }
+    }
+
+    /// Takes a timer of this actor's back, which may have set it on another shard.
+    pub(crate) fn cancel_of(&mut self, me: ActorId, id: TimerId) -> bool {
+        self.timer_here(me.slot, id).is_some_and(|here| self.cancel(here))
     }
 
     pub(crate) fn cancel(&mut self, id: TimerId) -> bool {
@@ -79,7 +84,7 @@ impl Local {
                 || every.as_ref().is_some_and(|every| every.is_of(who))
             {
                 let generation = *generation;
-                self.cancel(TimerId { index, generation });
+                self.cancel(TimerId { index, generation, shard: self.me });
             }
         }
     }

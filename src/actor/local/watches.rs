@@ -7,6 +7,7 @@
 use super::Local;
 use super::endings::Notice;
 use super::tasks::Held;
+use crate::actor::cell::{Cell, Next};
 use crate::actor::envelope::{Delivery, Envelope, What};
 use crate::actor::watch::{Down, WatchesFull};
 use crate::actor::{ActorId, Priority, Reason};
@@ -52,12 +53,18 @@ impl How {
 
 impl Local {
     pub(crate) fn watch(&mut self, by: ActorId, whom: ActorId, how: How) -> Result<(), WatchesFull> {
-        let key = (by.slot, whom, how.is_link());
-        if by == whom || self.watches.wanted.contains_key(&key) {
-            return Ok(());
-        }
         if self.watches.made.len() >= self.bounds.watches_max as usize {
             return Err(WatchesFull);
+        }
+        // Who has moved here has its watches where it was born, and is told from there; there is room for them.
+        self.at(by.shard, move |local| local.watch_here(by, whom, how));
+        Ok(())
+    }
+
+    fn watch_here(&mut self, by: ActorId, whom: ActorId, how: How) {
+        let key = (by.slot, whom, how.is_link());
+        if by == whom || self.watches.wanted.contains_key(&key) {
+            return;
         }
         self.note_end_of(by);
         self.watches.last += 1;
@@ -65,7 +72,6 @@ impl Local {
         self.watches.made.insert(number, Made { by, whom, how, wanted: true });
         self.watches.wanted.insert(key, number);
         self.at(whom.shard, move |local| local.be_watched(whom, by, number));
-        Ok(())
     }
 
     /// On the shard of the watched.
@@ -78,6 +84,12 @@ impl Local {
     }
 
     pub(crate) fn unwatch(&mut self, by: ActorId, whom: ActorId, link: bool) -> bool {
+        if by.shard != self.me {
+            self.tell(by.shard, move |local| {
+                local.unwatch(by, whom, link);
+            });
+            return true; // as far as is known here
+        }
         let found = self.watches.wanted.remove(&(by.slot, whom, link));
         found.map(|number| self.take_watch_back(number, None)).is_some()
     }
@@ -117,7 +129,10 @@ impl Local {
         match how {
             How::Watch(delivery) => {
                 let down = Down { who: whom, reason };
-                if self.is_waiting(by) {
+                if self.is_abroad(by) {
+                    // As many as it has watches.
+                    self.carry(by, move |cell, local, me| down_to(cell, delivery, down, local, me));
+                } else if self.is_waiting(by) {
                     self.hold(by, Held::Down(delivery, down));
                 } else {
                     self.give_down(by, delivery, down);
@@ -129,11 +144,7 @@ impl Local {
     }
 
     pub(super) fn give_down(&mut self, to: ActorId, delivery: &'static Delivery, down: Down) {
-        self.run(to.slot, |cell, local, me| {
-            let what = What::Message(delivery, Priority::High);
-            let letter = local.mail.lay(|| Envelope { to, from: None, what, parcel: Parcel::new(down) });
-            (delivery.deliver)(cell, letter, local, me)
-        });
+        self.run(to.slot, |cell, local, me| down_to(cell, delivery, down, local, me));
     }
 
     /// `id` has ended: who watches it is told, and it watches nobody.
@@ -179,4 +190,16 @@ impl Local {
     pub(super) fn at(&mut self, shard: ShardId, f: impl FnOnce(&mut Self) + Send + 'static) {
         if shard == self.me { f(self) } else { self.tell(shard, f) }
     }
+}
+
+fn down_to(
+    cell: &mut dyn Cell,
+    delivery: &'static Delivery,
+    down: Down,
+    local: &mut Local,
+    me: ActorId,
+) -> Next {
+    let what = What::Message(delivery, Priority::High);
+    let letter = local.mail.lay(|| Envelope { to: me, from: None, what, parcel: Parcel::new(down) });
+    (delivery.deliver)(cell, letter, local, me)
 }

@@ -2,7 +2,7 @@
 //!
 //! Does not know: what the bytes mean.
 
-use super::{Link, Waiting};
+use super::{Link, LinkState, Waiting};
 use crate::actor::ActorId;
 use crate::actor::local::{Local, Request};
 use crate::buf::{Buf, Exhausted};
@@ -16,7 +16,8 @@ impl Link {
 
     /// The session wants to hear nothing, for now.
     pub(crate) fn wants_nothing(&self) -> bool {
-        self.state.paused || self.state.choked || self.state.waiting != Waiting::No
+        let LinkState { paused, choked, moving, waiting, .. } = self.state;
+        paused || choked || moving || waiting != Waiting::No
     }
 
     /// So much waits to be sent to a peer that does read that reading on would overflow its queue.

@@ -175,6 +175,10 @@ impl Driver for TreadDriver {
         self.clients[socket.0 as usize].state = State::Gone; // its number is not used again: it may still be about to speak
     }
 
+    fn detach(&mut self, _: SocketId) {
+        unreachable!("a treadmill has one shard, so nobody moves")
+    }
+
     fn poll(
         &mut self,
         pool: &mut Pool,

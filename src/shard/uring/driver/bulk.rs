@@ -13,7 +13,7 @@ impl UringDriver {
     pub(super) fn watched(&mut self, index: u32, result: i32, more: bool) {
         let entry = &mut self.sockets[index as usize];
         entry.state.watching = more;
-        if entry.state.closing {
+        if entry.state.closing || entry.state.detaching {
             self.release(index);
             return;
         }

@@ -62,7 +62,9 @@ impl UringDriver {
             }
             (None, result) if result == -libc::ENOBUFS => {
                 self.receive.ran_out();
-                if entry.watch.on {
+                if entry.state.detaching {
+                    self.release(index);
+                } else if entry.watch.on {
                     self.arm_receive(index);
                 } else {
                     self.starved.push_back(index);
@@ -76,9 +78,18 @@ impl UringDriver {
             }
         };
         if !more {
-            self.arm_receive(index);
+            self.go_on(index);
         }
         event.map(|event| Completion::Socket(slot, event))
+    }
+
+    /// The kernel has ended a receive: it is given another, or the socket is let go.
+    fn go_on(&mut self, index: u32) {
+        if self.sockets[index as usize].state.detaching {
+            self.release(index)
+        } else {
+            self.arm_receive(index)
+        }
     }
 
     pub(super) fn writable(&mut self, index: u32, result: i32) -> Option<Completion<Socket>> {
@@ -89,6 +100,10 @@ impl UringDriver {
             return None;
         }
         let slot = entry.slot;
+        if entry.state.detaching {
+            self.release(index); // who waits for it asks again wherever it is attached
+            return None;
+        }
         if result == -libc::ECANCELED {
             // The cancel was meant for the receive.
             self.wait_writable(SocketId(index));

@@ -85,6 +85,8 @@ pub struct UringDriver {
     pending: VecDeque<(u64, i32, u32)>,
     /// What must come after this turn's sends.
     after: Vec<(u32, After)>,
+    /// Let go of, and not told.
+    detached: VecDeque<(Slot, SocketId, Socket)>,
 }
 
 /// A socket. Small, since there may be a million.
@@ -114,6 +116,8 @@ struct State {
     polling: bool,
     /// The owner has let go.
     closing: bool,
+    /// It is to be somebody else's.
+    detaching: bool,
 }
 
 #[derive(Debug)]
@@ -131,6 +135,7 @@ enum After {
     Shutdown,
     Close,
     Reset,
+    Detach,
 }
 
 impl UringDriver {
@@ -171,6 +176,7 @@ impl UringDriver {
             sent: VecDeque::new(),
             pending: VecDeque::new(),
             after: Vec::new(),
+            detached: VecDeque::new(),
         };
         driver.arm_bell();
         driver.now = Time::ZERO + driver.epoch.elapsed();
@@ -183,6 +189,14 @@ impl Driver for UringDriver {
 
     fn now(&self) -> Time {
         self.now
+    }
+
+    fn cpu_time(&self) -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: writes one timespec, which is ours, and keeps no pointer. It fails for clocks that there are not, and then
+        // leaves the zero.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
     }
 
     fn accept(&mut self, on: bool) {
@@ -238,6 +252,9 @@ impl Driver for UringDriver {
     }
 
     fn resume(&mut self, SocketId(index): SocketId) {
+        if self.sockets[index as usize].state.detaching {
+            return;
+        }
         self.sockets[index as usize].state.paused = false;
         self.queue_readable(index);
         self.arm_receive(index); // if a cancel is still on its way, its completion does it
@@ -250,7 +267,7 @@ impl Driver for UringDriver {
             bulk::widen(fd.as_raw_fd(), self.receive_window_bytes);
         }
         match entry.state {
-            State { closing: true, .. } => {}
+            State { closing: true, .. } | State { detaching: true, .. } => {}
             State { receiving: true, .. } if on => self.cancel(OP_RECEIVE, index),
             State { watching: true, .. } if !on => self.cancel(OP_READABLE, index),
             _ => self.arm_receive(index),
@@ -274,7 +291,7 @@ impl Driver for UringDriver {
     fn wait_writable(&mut self, SocketId(index): SocketId) {
         let entry = &mut self.sockets[index as usize];
         let Some(fd) = &entry.fd else { return };
-        if entry.state.polling || entry.state.closing {
+        if entry.state.polling || entry.state.closing || entry.state.detaching {
             return;
         }
         entry.state.polling = true;
@@ -298,16 +315,20 @@ impl Driver for UringDriver {
             self.after.push((index, After::Reset));
         }
         self.after.push((index, After::Close));
-        let state = self.sockets[index as usize].state;
-        if state.receiving {
-            self.cancel(OP_RECEIVE, index);
+        if !std::mem::take(&mut state.detaching) {
+            self.cancel_requests(index);
+        } // else they are cancelled already
+    }
+
+    fn detach(&mut self, SocketId(index): SocketId) {
+        let state = &mut self.sockets[index as usize].state;
+        if state.closing || state.detaching {
+            return;
         }
-        if state.watching {
-            self.cancel(OP_READABLE, index); // else it would keep the socket
-        }
-        if state.polling {
-            self.cancel(OP_WRITABLE, index);
-        }
+        state.detaching = true;
+        state.paused = true;
+        self.after.push((index, After::Detach));
+        self.cancel_requests(index);
     }
 
     fn poll(&mut self, _: &mut Pool, events_max: usize, sink: &mut dyn FnMut(Completion<Socket>)) -> usize {
@@ -315,6 +336,11 @@ impl Driver for UringDriver {
         while events < events_max {
             if self.pending.is_empty() {
                 self.harvest();
+            }
+            if let Some((slot, id, socket)) = self.detached.pop_front() {
+                sink(Completion::Detached(slot, id, socket));
+                events += 1;
+                continue;
             }
             let bulk_next = self.bulk.is_due() && (self.bulk_next || self.pending.is_empty());
             self.bulk_next = !bulk_next;
@@ -336,7 +362,8 @@ impl Driver for UringDriver {
     fn has_completions(&mut self) -> bool {
         // The blocks that this turn's sends give back are what the starved wait for; no completion tells of them.
         let blocks_due = !self.starved.is_empty() && !self.sends.is_empty();
-        blocks_due || !self.pending.is_empty() || !self.bulk.is_empty() || !self.ring.completion().is_empty()
+        let waits = !self.pending.is_empty() || !self.bulk.is_empty() || !self.detached.is_empty();
+        blocks_due || waits || !self.ring.completion().is_empty()
     }
 
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {

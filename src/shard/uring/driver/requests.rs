@@ -1,7 +1,8 @@
 //! Requests that stay with the kernel: receives, polls, and their cancelling.
 
-use super::queue::{OP_BELL, OP_CANCEL, OP_IGNORED, OP_READABLE, OP_RECEIVE, user_data};
-use super::{State, UringDriver};
+use super::queue::{OP_BELL, OP_CANCEL, OP_IGNORED, OP_READABLE, OP_RECEIVE, OP_WRITABLE, user_data};
+use super::{Socket, State, UringDriver};
+use crate::shard::driver::SocketId;
 use crate::shard::uring::receive::GROUP;
 use io_uring::{opcode, squeue, types};
 use std::os::fd::{AsRawFd, RawFd};
@@ -60,12 +61,27 @@ impl UringDriver {
         self.push(&cancel);
     }
 
+    /// Cancels what is with the kernel of a socket: it would keep the socket else.
+    pub(super) fn cancel_requests(&mut self, index: u32) {
+        let State { receiving, watching, polling, .. } = self.sockets[index as usize].state;
+        if receiving {
+            self.cancel(OP_RECEIVE, index);
+        }
+        if watching {
+            self.cancel(OP_READABLE, index);
+        }
+        if polling {
+            self.cancel(OP_WRITABLE, index);
+        }
+    }
+
     /// A cancel did not find its request, or could not end it.
     pub(super) fn cancel_failed(&mut self, index: u32) {
         let entry = &self.sockets[index as usize];
-        let State { receiving, watching, paused, closing, polling, .. } = entry.state;
+        let State { receiving, watching, paused, closing, polling, detaching, .. } = entry.state;
         let bulk = entry.watch.on;
         let unwanted = (receiving && (paused || bulk)) || (watching && !bulk);
+        let closing = closing || detaching;
         // Mostly its last completion has just been seen or is on its way. But some kernels miss a multishot receive
         // by its user data (liburing #1375, Linux 6.11); by its descriptor they do not.
         if (unwanted || (closing && (receiving || watching || polling)))
@@ -78,9 +94,12 @@ impl UringDriver {
     /// Ends the life of a socket that its owner has let go and the kernel too.
     pub(super) fn release(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
-        let State { closing, receiving, watching, polling, .. } = entry.state;
-        if closing && !receiving && !watching && !polling {
-            entry.fd = None; // closes it
+        let State { closing, detaching, receiving, watching, polling, .. } = entry.state;
+        if (closing || detaching) && !receiving && !watching && !polling {
+            match entry.fd.take() {
+                Some(fd) if detaching => self.detached.push_back((entry.slot, SocketId(index), Socket(fd))),
+                fd => drop(fd), // closes it
+            }
             entry.state = State::default();
             entry.watch = entry.watch.forget();
             self.free.push(index);

@@ -69,7 +69,7 @@ impl UringDriver {
                 // Either fails only if the peer has gone, which shows elsewhere.
                 After::Shutdown => drop(socket2::SockRef::from(fd).shutdown(std::net::Shutdown::Write)),
                 After::Reset => drop(socket2::SockRef::from(fd).set_linger(Some(Duration::ZERO))),
-                After::Close => self.release(index),
+                After::Close | After::Detach => self.release(index),
             }
         }
     }
