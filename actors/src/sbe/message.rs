@@ -131,14 +131,17 @@ macro_rules! sbe_message {
                 $($( $later: [u8; <$later_type as Field>::BYTES], )*)*
             }
 
-            /// Before a message to which nothing was appended.
-            const HEADER_OF_NONE: Header = Header {
-                block_length: $Name::BLOCK_BYTES as u16,
-                template_id: $template,
-                schema_id: $schema,
-                version: 0,
-            };
-            const HEADER: &[u8; HEADER_BYTES] = &HEADER_OF_NONE.write();
+            /// How many bytes a block of this version has.
+            const fn block_bytes(version: u16) -> usize {
+                let _ = version;
+                $Name::BLOCK_BYTES $( + if version >= $since { 0 $( + <$later_type as Field>::BYTES )* } else { 0 } )*
+            }
+
+            /// What is before a message of this version.
+            const fn header_of(version: u16) -> [u8; HEADER_BYTES] {
+                let block_length = block_bytes(version) as u16;
+                Header { block_length, template_id: $template, schema_id: $schema, version }.write()
+            }
 
             impl $Name {
                 /// Bytes of the fields that every version has.
@@ -156,11 +159,19 @@ macro_rules! sbe_message {
                 /// What was expected, and what was found.
                 #[inline(always)]
                 pub fn decode(bytes: &[u8]) -> Result<$View<'_>, DecodeError> {
-                    // What nothing was appended to is known by its eight bytes.
-                    if let Some((HEADER, rest)) = bytes.split_first_chunk()
-                        && let Some(block) = rest.first_chunk()
-                    {
-                        return Ok($View { block, appended: &[] });
+                    // A version that we know is known by its eight bytes.
+                    if let Some((header, rest)) = bytes.split_first_chunk() {
+                        if *header == const { header_of(0) }
+                            && let Some(block) = rest.first_chunk()
+                        {
+                            return Ok($View { block, appended: &[] });
+                        }
+                        $( if *header == const { header_of($since) }
+                            && let Some((block, rest)) = rest.split_first_chunk()
+                            && let Some(appended) = rest.get(..const { block_bytes($since) - $Name::BLOCK_BYTES })
+                        {
+                            return Ok($View { block, appended });
+                        } )*
                     }
                     $crate::sbe::decode::<Self>(bytes)
                 }
@@ -194,11 +205,9 @@ macro_rules! sbe_message {
 
                 #[inline(always)]
                 fn put(&self, version: u16, to: &mut [u8]) -> Result<usize, NoRoomFor> {
-                    let block_bytes = <Self as Message>::block_bytes(version);
-                    let (bytes, room_bytes) = (HEADER_BYTES + block_bytes, to.len());
+                    let (bytes, room_bytes) = (HEADER_BYTES + block_bytes(version), to.len());
                     let to = to.get_mut(..bytes).ok_or(NoRoomFor { bytes, room_bytes })?;
-                    let header = Header { block_length: block_bytes as u16, version, ..HEADER_OF_NONE };
-                    to[..HEADER_BYTES].copy_from_slice(&header.write());
+                    to[..HEADER_BYTES].copy_from_slice(&header_of(version));
                     $( self.$field.write(&mut to[std::mem::offset_of!(Layout, $field)..]); )*
                     $( if version >= $since { $(
                         let value = self.$later.unwrap_or(<$later_type as Field>::NULL);
@@ -210,7 +219,7 @@ macro_rules! sbe_message {
                 /// How many bytes it is written in.
                 #[inline(always)]
                 pub fn encoded_bytes(&self) -> usize {
-                    HEADER_BYTES + <Self as Message>::block_bytes(self.version())
+                    HEADER_BYTES + block_bytes(self.version())
                 }
 
                 /// Writes it to the front of `to`, and says how many bytes that were.
@@ -230,11 +239,7 @@ macro_rules! sbe_message {
 
                 #[inline(always)]
                 fn block_bytes(version: u16) -> usize {
-                    #[allow(unused_mut, reason = "where nothing was appended")]
-                    let mut bytes = $Name::BLOCK_BYTES;
-                    $( if version >= $since { bytes += 0 $( + <$later_type as Field>::BYTES )*; } )*
-                    let _ = version;
-                    bytes
+                    block_bytes(version)
                 }
 
                 #[inline(always)]
@@ -249,7 +254,7 @@ macro_rules! sbe_message {
                 #[inline(always)]
                 fn view(block: &[u8], version: u16) -> Option<$View<'_>> {
                     let (block, rest) = block.split_first_chunk()?;
-                    let appended = rest.get(..Self::block_bytes(version) - $Name::BLOCK_BYTES)?;
+                    let appended = rest.get(..block_bytes(version) - $Name::BLOCK_BYTES)?;
                     Some($View { block, appended })
                 }
             }
