@@ -103,6 +103,8 @@ struct Board {
     all: Table,
     /// The pool is at it.
     printing: bool,
+    /// More has come since.
+    stale: bool,
 }
 
 #[derive(Clone)]
@@ -135,20 +137,28 @@ impl Handler<Traded> for Board {
     type Reply = ();
     fn handle(&mut self, Traded(rows): Traded, cx: &mut Context<Self>) {
         self.all.merge(&rows);
-        if self.printing {
-            return; // a terminal that is slow shows every other second
-        }
-        let rows = self.all.rows();
-        self.printing = cx.work(move || table::print(&rows)).then(Self::printed).is_ok();
+        self.stale = true;
+        self.print(cx);
     }
 }
 
 impl Board {
+    /// Shows what there is, or when the pool has shown what there was: where the terminal is slow, not every second.
+    fn print(&mut self, cx: &mut Context<Self>) {
+        if self.printing || !self.stale {
+            return;
+        }
+        let rows = self.all.rows();
+        self.printing = cx.work(move || table::print(&rows)).then(Self::printed).is_ok();
+        self.stale = !self.printing;
+    }
+
     fn printed(&mut self, json: Result<String, WorkError>, cx: &mut Context<Self>) {
         self.printing = false;
         if let Ok(json) = json {
             let _ = cx.publish("table", Note::new(Body::Text(json.into()))); // the next comes in a second
         }
+        self.print(cx);
     }
 }
 
@@ -185,7 +195,7 @@ fn serve(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::bind(flags.addr)
         .config(flags.server.config())
         .service(Rooms::service(RoomsConfig::default()))
-        .service(|_| Board { all: Table::new(), printing: false })
+        .service(|_| Board { all: Table::new(), printing: false, stale: false })
         .page("/", "text/html; charset=utf-8", include_bytes!("gateway/index.html").as_slice())
         .page("/trade.xml", "application/xml", SCHEMA.as_bytes())
         .at("/trades", move |_: &Upgrade| Ok(Served::new(Desk, on_bad)))
