@@ -76,6 +76,11 @@ impl Asks {
         all.into_iter().filter_map(|id| self.take(id, asker)).collect()
     }
 
+    /// How many places there are.
+    pub(crate) fn places(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether some are open of `asker`'s. Looks at every question: for what is rare.
     pub(crate) fn has_of(&self, asker: ActorId) -> bool {
         let is_its = |entry: &Entry| entry.pending.as_ref().is_some_and(|pending| pending.asker == asker);

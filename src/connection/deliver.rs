@@ -1,7 +1,8 @@
 //! From one actor to the clients of others: frames that go to many, straight to where each client's wait.
 //!
 //! No message, no mailbox and no handler on the way: a room hands the same bytes to each member for the price of a look at
-//! its connection. So it works on one shard only, and whoever delivers lives on the shard of who is delivered to.
+//! its connection. So it works on one shard only, and whoever delivers lives on the shard of who is delivered to, or where that was born:
+//! to one who has moved, frames go by a message.
 
 use super::frames::{FrameWriter, Frames};
 use super::guard::Word;
@@ -33,7 +34,7 @@ pub enum Delivered {
         /// Those, and what waited.
         dropped: u32,
     },
-    /// Nobody is there, or it is closing, or lives on another shard.
+    /// Nobody is there, or it is closing, or was born and lives on another shard.
     Gone,
 }
 
@@ -56,13 +57,16 @@ impl<A: Actor> Context<'_, A> {
         }
     }
 
-    /// Closes all sessions of this shard, as [`Self::close_session`] does one: for a service that has lost what it knew of them.
+    /// Closes all sessions that were born on this shard, as [`Self::close_session`] does one: for a service that has lost what it knew of them.
     pub fn close_sessions(&mut self, how: &Close) {
         let me = self.me;
         for id in self.local.all_connections() {
-            if id != me {
+            if id != me && !id.is_guest() {
                 close(self.local, id, how.clone());
             }
+        }
+        for id in self.local.all_abroad() {
+            close_abroad(self.local, id, how.clone());
         }
     }
 
@@ -73,7 +77,7 @@ impl<A: Actor> Context<'_, A> {
                 let extra: &mut dyn Any = cell.parts().1.extra;
                 let waits = extra.downcast_mut::<Link>().map(|link| link.waits_of(room));
                 let (frames, bytes) = waits.unwrap_or_default();
-                WaitsThere { room, frames, bytes, dropped: 0 }
+                WaitsThere { frames, bytes, dropped: 0 }
             }));
         }
         with_link(self.local, session, |link, _, _, _| link.waits_of(room))
@@ -106,8 +110,7 @@ impl<A: Actor> Context<'_, A> {
     /// ```
     pub fn close_session(&mut self, session: ActorId, with: Close) -> bool {
         if self.local.is_abroad(session) {
-            self.local.carry(session, |cell, local, me| close_cell(cell, with, local, me));
-            return true;
+            return close_abroad(self.local, session, with);
         }
         let open = with_link(self.local, session, |link, _, _, _| !link.state.closing) == Some(true);
         if open {
@@ -231,6 +234,23 @@ fn end_too_slow(local: &mut Local, id: ActorId) {
     close(local, id, too_slow());
 }
 
+/// Closes one that was born here and lives elsewhere. False: it is closing already.
+fn close_abroad(local: &mut Local, session: ActorId, with: Close) -> bool {
+    let first = local.is_first_close_abroad(session);
+    if first {
+        local.carry(session, |cell, local, me| close_cell(cell, with, local, me));
+    }
+    first
+}
+
+fn end_cell_too_slow(cell: &mut dyn Cell, local: &mut Local, me: ActorId) -> Next {
+    let extra: &mut dyn Any = cell.parts().1.extra;
+    if let Some(link) = extra.downcast_mut::<Link>() {
+        link.count_slow(local);
+    }
+    close_cell(cell, too_slow(), local, me)
+}
+
 fn too_slow() -> Close {
     Close::new(1013, "too slow: what was sent was not taken")
 }
@@ -273,31 +293,39 @@ fn choke(local: &mut Local, session: ActorId, on: bool) -> bool {
 fn deliver_abroad(local: &mut Local, to: ActorId, frames: &Frames, terms: &Terms<'_>) -> Delivered {
     let count = frames.len() as u32;
     let Terms { room, priority, keeps_order, counts, slow, queue_frames, queue_bytes, keys } = *terms;
+    if local.is_closing_abroad(to) {
+        return Delivered::Gone;
+    }
     let (ticket, keys) = (frames.pack(), keys.to_vec());
-    let carried = local.carry_frames(to, count, frames.bytes(), queue_frames, move |cell, local, me| {
-        let keys = &keys;
-        let terms = Terms { room, priority, keeps_order, counts, slow, queue_frames, queue_bytes, keys };
-        let extra: &mut dyn Any = cell.parts().1.extra;
-        let delivered =
-            extra.downcast_mut::<Link>().map(|link| link.queue_shared(&ticket.open(), &terms, local, me));
-        let waits = match delivered {
-            Some(Delivered::Waits { frames, bytes, dropped }) => WaitsThere { room, frames, bytes, dropped },
-            Some(Delivered::TooSlow { dropped }) => {
-                let next = close_cell(cell, too_slow(), local, me);
-                return (next, WaitsThere { room, frames: 0, bytes: 0, dropped });
-            }
-            Some(Delivered::Sent | Delivered::Gone) | None => {
-                WaitsThere { room, frames: 0, bytes: 0, dropped: 0 }
-            }
-        };
-        (Next::Stay, waits)
-    });
+    let carried = local.carry_frames(
+        to,
+        (room, count, frames.bytes()),
+        (queue_frames, queue_bytes as usize),
+        move |cell, local, me| {
+            let keys = &keys;
+            let terms = Terms { room, priority, keeps_order, counts, slow, queue_frames, queue_bytes, keys };
+            let extra: &mut dyn Any = cell.parts().1.extra;
+            let delivered =
+                extra.downcast_mut::<Link>().map(|link| link.queue_shared(&ticket.open(), &terms, local, me));
+            let waits = match delivered {
+                Some(Delivered::Waits { frames, bytes, dropped }) => WaitsThere { frames, bytes, dropped },
+                Some(Delivered::TooSlow { dropped }) => {
+                    let next = end_cell_too_slow(cell, local, me);
+                    return (next, WaitsThere { frames: 0, bytes: 0, dropped });
+                }
+                Some(Delivered::Sent | Delivered::Gone) | None => WaitsThere::default(),
+            };
+            (Next::Stay, waits)
+        },
+    );
     let mut dropped = local.dropped_there(to, room);
     if !carried {
         local.counters.slow_dropped += u64::from(count);
         dropped += count;
         if slow == Slow::Close {
-            local.carry(to, |cell, local, me| close_cell(cell, too_slow(), local, me));
+            if local.is_first_close_abroad(to) {
+                local.carry(to, end_cell_too_slow);
+            }
             return Delivered::TooSlow { dropped };
         }
     }

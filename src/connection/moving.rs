@@ -26,13 +26,14 @@ use std::rc::Rc;
 ///
 ///     fn message(&mut self, _: Message, cx: &mut Context<Self>) -> Result<(), Close> {
 ///         self.heard += 1;
-///         Ok(cx.client().send_text(&format!("{} on {}", self.heard, cx.shard()))?)
+///         let answer = format!("{} on {}", self.heard, cx.shard());
+///         Ok(cx.client().send_text(&answer)?)
 ///     }
 /// }
 /// ```
 ///
 /// What is not `Send` stays where it is:
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// use corewire::prelude::*;
 /// use std::rc::Rc;
 ///

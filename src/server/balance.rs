@@ -223,6 +223,9 @@ impl Balancer {
             Plan::Work { share, to } => {
                 let slots = self.samples.take(share);
                 let asked = slots.into_iter().filter(|&slot| local.ask_connection_to_move(slot, to)).count();
+                if asked == 0 {
+                    return; // nobody there who may
+                }
                 tracing::info!(
                     shard = me.0,
                     to = to.0,
@@ -239,6 +242,9 @@ impl Balancer {
                     .filter(|&slot| local.ask_connection_to_move(slot, to))
                     .take(count as usize)
                     .count();
+                if asked == 0 {
+                    return;
+                }
                 tracing::info!(
                     shard = me.0,
                     to = to.0,
@@ -264,7 +270,8 @@ fn plan(me: ShardId, rules: &Rebalance, now: Time, shared: &Shared) -> Plan {
     else {
         return Plan::Nothing;
     };
-    let is_busiest = others().all(|(_, load)| load.busy_permille <= mine.busy_permille);
+    // Of two with as much to do one gives, so that both do not give to the same.
+    let is_busiest = others().all(|(shard, load)| (load.busy_permille, shard) < (mine.busy_permille, me));
     let gap = mine.busy_permille.saturating_sub(least.busy_permille);
     if is_busiest && gap > 0 && gap >= rules.busy_gap_permille {
         return Plan::Work { share: gap / 2 * 1000 / mine.busy_permille, to: idlest };
@@ -273,7 +280,7 @@ fn plan(me: ShardId, rules: &Rebalance, now: Time, shared: &Shared) -> Plan {
     else {
         return Plan::Nothing;
     };
-    let is_fullest = others().all(|(_, load)| load.connections <= mine.connections);
+    let is_fullest = others().all(|(shard, load)| (load.connections, shard) < (mine.connections, me));
     let gap = mine.connections.saturating_sub(fewest.connections);
     let gap_min = (u64::from(fewest.connections) * u64::from(rules.connections_gap_percent) / 100) as u32;
     if is_fullest

@@ -39,7 +39,7 @@ pub(crate) struct House<S> {
     /// The same, of those who come from another shard.
     moving_in: Vec<Mover<S>>,
     /// Who goes to another, and found the lane full.
-    moving_out: VecDeque<(ShardId, Mover<S>)>,
+    moving_out: VecDeque<(ShardId, u64, Mover<S>)>,
     /// How many of those in `Shared` are ours.
     counted: u32,
     /// Its first turn has begun.
@@ -214,7 +214,10 @@ impl<S: Send + 'static> House<S> {
             return; // dropping the socket closes it
         }
         match self.local.pack(slot) {
-            Some((to, baggage)) => self.moving_out.push_back((to, Mover { socket, baggage })),
+            Some((to, baggage)) => {
+                let round = self.local.begin_round(to);
+                self.moving_out.push_back((to, round, Mover { socket, baggage }));
+            }
             None => {
                 let socket = driver.attach(socket, slot);
                 self.local.run(slot, |cell, local, me| {
@@ -231,15 +234,13 @@ impl<S: Send + 'static> House<S> {
             self.counted += 1;
             self.move_in(mover, driver);
         }
-        while let Some((to, mover)) = self.moving_out.pop_front() {
-            if self.local.mesh.room(to) == 0 {
-                self.moving_out.push_front((to, mover));
-                break;
-            }
+        while self.may_next_leave()
+            && let Some((to, _, mover)) = self.moving_out.pop_front()
+        {
             let envelope =
                 Envelope { to: door_of(to), from: None, what: What::Shard, parcel: Parcel::new(mover) };
             if let Err(back) = self.local.mesh.send(to, envelope) {
-                drop(back); // its shard has ended, and so do we
+                self.local.discard(back); // its shard has ended, and so do we
             }
         }
     }
@@ -249,13 +250,24 @@ impl<S: Send + 'static> House<S> {
         let socket = driver.attach(socket, slot);
         let (cell, arrived) = baggage.open(socket, &self.rules);
         self.local.settle(slot, cell, arrived);
-        if self.goodbye.cut || self.goodbye.drained {
-            self.local.shut_down(slot, true); // there is no more time to be polite, and nobody else would see to its end
+        // Who was told of the end before this one came would not be told again, and after that there is no time to be polite.
+        let late = self.goodbye.cut || self.goodbye.drained;
+        if late || self.local.leaving {
+            self.local.shut_down(slot, late);
         }
     }
 
+    /// Whether the next who goes may: what it has said has come to where it was to go, and there is room in the lane.
+    fn may_next_leave(&mut self) -> bool {
+        self.moving_out.front().is_some_and(|&(to, round, _)| {
+            self.local.is_round_over(round) && !self.local.is_held_up(to) && self.local.mesh.room(to) > 0
+        })
+    }
+
+    /// Whether somebody has come, or goes and need not wait for an answer.
     fn has_movers(&self) -> bool {
-        !self.moving_in.is_empty() || !self.moving_out.is_empty()
+        let goes = self.moving_out.front().is_some_and(|&(_, round, _)| self.local.is_round_over(round));
+        goes || !self.moving_in.is_empty()
     }
 
     /// Opens the door, closes it, or tries again after a failure.
@@ -363,6 +375,8 @@ impl<S: Send + 'static> House<S> {
 
     /// Drops what messages on their way still keep. For the end, before [`Self::finish`] of any shard.
     pub(crate) fn forget(&mut self) {
+        let movers = (std::mem::take(&mut self.moving_in), std::mem::take(&mut self.moving_out));
+        self.local.discard(movers);
         self.local.forget_messages();
         self.shared.say_forgotten();
     }

@@ -38,7 +38,7 @@ pub(super) struct SimDriver {
     /// A send of the last enter fell short: that is a completion too.
     fell_short: bool,
     /// Let go of, and not told.
-    detached: VecDeque<(Slot, SocketId, SimSocket)>,
+    detached: VecDeque<u32>,
     /// Until when it sleeps.
     pub(super) asleep: Option<Time>,
 }
@@ -173,7 +173,8 @@ impl SimDriver {
                     }
                     self.release(index);
                 }
-                After::Detach => self.release(index),
+                After::Detach if self.sockets[index as usize].detaching => self.release(index),
+                After::Detach => {} // it is to be closed after all
             }
         }
         for shard in self.rings.drain(..) {
@@ -310,13 +311,14 @@ impl SimDriver {
 
     fn release(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
-        let detaching = entry.detaching;
-        if (entry.closing || detaching) && !entry.receiving && !entry.watching && !entry.polling {
-            let before = std::mem::replace(entry, Entry { watch: entry.watch.forget(), ..Entry::default() });
-            match before.socket {
-                Some(socket) if detaching => self.detached.push_back((before.slot, SocketId(index), socket)),
-                socket => drop(socket), // which closes it
-            }
+        if entry.receiving || entry.watching || entry.polling {
+            return;
+        }
+        if entry.detaching {
+            self.detached.push_back(index);
+        } else if entry.closing {
+            // Drops the socket, which closes it.
+            *entry = Entry { watch: entry.watch.forget(), ..Entry::default() };
             self.free.push(index);
         }
     }
@@ -525,7 +527,10 @@ impl Driver for SimDriver {
         let entry = &mut self.sockets[index as usize];
         assert!(entry.socket.is_some() && !entry.closing, "a socket is closed once");
         entry.closing = true;
-        entry.detaching = false;
+        if std::mem::take(&mut entry.detaching) {
+            self.detached.retain(|&other| other != index);
+        }
+        let entry = &mut self.sockets[index as usize];
         entry.cancelled |= entry.receive_armed || entry.watch_armed || entry.poll_armed;
         self.after.push((index, After::Close { reset }));
     }
@@ -550,8 +555,13 @@ impl Driver for SimDriver {
     ) -> usize {
         let mut events = 0;
         while events < events_max {
-            if let Some((slot, id, socket)) = self.detached.pop_front() {
-                sink(Completion::Detached(slot, id, socket));
+            if let Some(index) = self.detached.pop_front() {
+                let entry = &mut self.sockets[index as usize];
+                let before =
+                    std::mem::replace(entry, Entry { watch: entry.watch.forget(), ..Entry::default() });
+                self.free.push(index);
+                let socket = before.socket.expect("it is there until it is told");
+                sink(Completion::Detached(before.slot, SocketId(index), socket));
                 events += 1;
                 continue;
             }

@@ -160,6 +160,20 @@ impl Session for Nomad {
     }
 }
 
+/// What both shards have had to do when the first had the most, until `enough` moves were seen, or so long.
+fn busiest(handle: &corewire::server::Handle, most: Duration, enough: impl Fn(u64) -> bool) -> Vec<u32> {
+    let begun = std::time::Instant::now();
+    let mut busiest = vec![0; 2];
+    while begun.elapsed() < most && !enough(handle.stats().moved) {
+        let now: Vec<u32> = handle.loads().iter().map(|load| load.busy_permille).collect();
+        if now[0] > busiest[0] {
+            busiest = now;
+        }
+        std::thread::park_timeout(Duration::from_millis(5)); // nothing tells us
+    }
+    busiest
+}
+
 fn nomads(change: impl FnOnce(&mut Config)) -> Local {
     Local::with(change, |server| server.at("/", |_: &Upgrade| Ok(Nomad { heard: 0, moves: 0 })))
 }
@@ -272,7 +286,10 @@ fn busy_connections_that_are_all_on_one_shard_are_shared_out() {
             })
             .collect();
         assert_eq!(busy.len(), 8);
-        wait_until("some have moved", || handle.stats().moved >= 2);
+        let before = busiest(handle, Duration::from_secs(20), |moved| moved > 0);
+        wait_until("nearly half have moved", || handle.stats().moved >= 3);
+        let after = busiest(handle, Duration::from_millis(500), |_| false);
+        println!("in thousandths of a core, both shards: {before:?}, then {after:?}");
         done.store(true, Ordering::Relaxed);
         let places: Vec<_> =
             busy.into_iter().map(|thread| thread.join().expect("it hears its echoes")).collect();

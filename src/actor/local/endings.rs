@@ -53,6 +53,7 @@ impl Local {
             return;
         }
         if self.is_abroad(who) {
+            self.ended(who, &reason); // its own end will not know this reason
             // As many as it has links.
             return self.carry(who, |cell, local, me| cell.fail(reason, local, me));
         }

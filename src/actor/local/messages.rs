@@ -180,7 +180,13 @@ impl Local {
                     Some(sender) if self.is_abroad(sender) => {
                         let returned = Returned::new(to, reason, parcel);
                         // As many as messages of its, which mailboxes and lanes bound.
-                        self.carry(sender, move |cell, local, me| cell.returned(returned, local, me));
+                        self.carry(sender, move |cell, local, me| {
+                            if local.is_waiting(me) {
+                                local.hold(me, Held::Returned(returned));
+                                return Next::Stay;
+                            }
+                            cell.returned(returned, local, me)
+                        });
                     }
                     Some(sender) if self.is_waiting(sender) => {
                         self.hold(sender, Held::Returned(Returned::new(to, reason, parcel)));

@@ -11,7 +11,8 @@
 //! 3. To move on, it has the shard of its birth keep what comes again. The answer to that comes behind all that was sent on,
 //!    so when it is there, nothing is under way to it, and it may be packed.
 //!
-//! So nothing is ever sent from one of its homes to the next but the actor itself, and nothing overtakes.
+//! So nothing is ever sent from one of its homes to the next but the actor itself, and nothing overtakes. What it says itself stays
+//! in order too: it leaves when what it has said lies in mailboxes.
 //!
 //! Does not know: why it moves, or what it is.
 
@@ -45,6 +46,9 @@ pub(super) struct Moves {
     asked: VecDeque<u32>,
     /// Slots with mail for elsewhere, to where the lane was full.
     held_up: Vec<u32>,
+    /// How many rounds to the other shards have begun, and those that are not over: how many answers are missing.
+    rounds: u64,
+    open_rounds: VecDeque<(u64, u16)>,
     /// Where connections were counted that do not come.
     pub(super) not_coming: Vec<ShardId>,
 }
@@ -55,22 +59,41 @@ struct Abroad {
     /// None: on its way, or about to be. What comes waits here.
     at: Option<ShardId>,
     carried: VecDeque<Carried>,
-    /// Frames for its client that have not come there.
-    under_way: u32,
-    bytes_under_way: usize,
-    /// What waits there, as it was last told.
-    waits: Vec<WaitsThere>,
+    /// Rooms with frames on their way, or that wait there. A handful.
+    rooms: Vec<RoomAbroad>,
+    /// It was told to close.
+    is_closing: bool,
+}
+
+/// What there is of one room for somebody who lives elsewhere.
+struct RoomAbroad {
+    room: u32,
+    /// Frames and bytes that have not come there.
+    under_way: (u32, usize),
+    /// As it was last told.
+    waits: WaitsThere,
     /// It is being asked.
     is_looked_at: bool,
 }
 
+impl Abroad {
+    fn room(&mut self, room: u32) -> &mut RoomAbroad {
+        let known = self.rooms.iter().position(|known| known.room == room);
+        let at = known.unwrap_or_else(|| {
+            let waits = WaitsThere::default();
+            self.rooms.push(RoomAbroad { room, under_way: (0, 0), waits, is_looked_at: false });
+            self.rooms.len() - 1
+        });
+        &mut self.rooms[at]
+    }
+}
+
 /// What waits of a room for the client of one who lives elsewhere.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WaitsThere {
-    pub(crate) room: u32,
     pub(crate) frames: u32,
     pub(crate) bytes: usize,
-    /// And how many frames were dropped.
+    /// And how many frames were dropped since this was last told.
     pub(crate) dropped: u32,
 }
 
@@ -149,10 +172,11 @@ impl Local {
 
     /// Begins some of the moves that were asked for, where `claim` finds room. Nobody is running.
     pub(crate) fn begin_moves(&mut self, mut claim: impl FnMut(ShardId) -> bool) {
-        for _ in 0..MOVES_PER_TURN {
+        // Each looks through what the shard has of timers and questions.
+        let looked_at = (self.timers.len() + self.asks.places()).max(1);
+        for _ in 0..(LOOKED_AT_PER_TURN / looked_at).clamp(1, MOVES_PER_TURN) {
             let Some(slot) = self.moves.asked.pop_front() else { return };
-            let Some(Leaving { who, to, .. }) = self.moves.leaving.get(&slot) else { continue };
-            let (who, to) = (*who, *to);
+            let Some(&Leaving { who, to, counted: false }) = self.moves.leaving.get(&slot) else { continue };
             if !self.may_leave(who) || self.leaving || !claim(to) {
                 self.moves.leaving.remove(&slot);
                 self.counters.moves_refused += 1;
@@ -288,6 +312,42 @@ impl Local {
         known.map(|(_, here)| *here).or((id.shard == self.me).then_some(id))
     }
 
+    /// Begins a round: it is over when what was sent from here to all shards but `to` lies in mailboxes there. Who has been packed
+    /// waits for that, so that what it says on the next shard comes after what it said on this one.
+    pub(crate) fn begin_round(&mut self, to: ShardId) -> u64 {
+        self.moves.rounds += 1;
+        let (round, me) = (self.moves.rounds, self.me);
+        let others: Vec<ShardId> =
+            (0..self.mesh.shards()).map(ShardId).filter(|&shard| shard != me && shard != to).collect();
+        if !others.is_empty() {
+            self.moves.open_rounds.push_back((round, others.len() as u16));
+        }
+        for shard in others {
+            self.tell(shard, move |local| local.tell(me, move |local| local.answer_to_round(round)));
+        }
+        round
+    }
+
+    fn answer_to_round(&mut self, round: u64) {
+        let open = &mut self.moves.open_rounds;
+        if let Some(at) = open.iter().position(|(other, _)| *other == round) {
+            open[at].1 -= 1;
+            if open[at].1 == 0 {
+                open.remove(at);
+            }
+        }
+    }
+
+    /// Whether all shards have answered.
+    pub(crate) fn is_round_over(&self, round: u64) -> bool {
+        self.moves.open_rounds.iter().all(|(other, _)| *other != round)
+    }
+
+    /// Whether something is to be sent to `shard` that found its lane full: nothing may go before it.
+    pub(crate) fn is_held_up(&self, shard: ShardId) -> bool {
+        !self.errands_out[usize::from(shard.0)].is_empty()
+    }
+
     // ---- arriving ----
 
     /// A slot for somebody who arrives: where it was born, if that was here. There is always one.
@@ -324,7 +384,11 @@ impl Local {
         self.unpack_timers(slot, timers);
         self.run(slot, |cell, local, me| cell.arrived(from, local, me));
         for run in carried {
-            self.run(slot, run);
+            if self.lives(birth) {
+                self.run(slot, run);
+            } else {
+                self.discard(run);
+            }
         }
     }
 
@@ -404,25 +468,25 @@ impl Local {
         }
     }
 
-    /// The same for so many frames of what `room` is the number of, as long as no more than `max` are under way. `run` says what
-    /// waits there then, which is known here from then on.
+    /// The same for so many frames and bytes of a room, as long as no more than `max` of it are under way. `run` says what waits
+    /// there then, which is known here from then on.
     pub(crate) fn carry_frames(
         &mut self,
         birth: ActorId,
-        frames: u32,
-        bytes: usize,
-        max: u32,
+        (room, frames, bytes): (u32, u32, usize),
+        max: (u32, usize),
         run: impl FnOnce(&mut dyn Cell, &mut Self, ActorId) -> (Next, WaitsThere) + Send + 'static,
     ) -> bool {
         let Some(abroad) = self.moves.abroad.get_mut(&birth.slot) else { return false };
-        if abroad.under_way > 0 && abroad.under_way.saturating_add(frames) > max {
+        let under_way = &mut abroad.room(room).under_way;
+        let all = (under_way.0.saturating_add(frames), under_way.1 + bytes);
+        if under_way.0 > 0 && (all.0 > max.0 || all.1 > max.1) {
             return false;
         }
-        abroad.under_way = abroad.under_way.saturating_add(frames);
-        abroad.bytes_under_way += bytes;
+        *under_way = all;
         self.carry(birth, move |cell, local, me| {
             let (next, waits) = run(cell, local, me);
-            local.at(birth.shard, move |local| local.waits_there(birth, (frames, bytes), waits));
+            local.at(birth.shard, move |local| local.waits_there(birth, room, (frames, bytes), waits));
             next
         });
         true
@@ -438,16 +502,11 @@ impl Local {
     ) -> (u32, usize) {
         let waits = self.known_to_wait(birth, room);
         if let Some(abroad) = self.moves.abroad.get_mut(&birth.slot).filter(|_| waits.0 > 0)
-            && !std::mem::replace(&mut abroad.is_looked_at, true)
+            && !std::mem::replace(&mut abroad.room(room).is_looked_at, true)
         {
             self.carry(birth, move |cell, local, _| {
                 let waits = look(cell);
-                local.at(birth.shard, move |local| {
-                    if let Some(abroad) = local.moves.abroad.get_mut(&birth.slot) {
-                        abroad.is_looked_at = false;
-                    }
-                    local.waits_there(birth, (0, 0), waits);
-                });
+                local.at(birth.shard, move |local| local.waits_there(birth, room, (0, 0), waits));
                 Next::Stay
             });
         }
@@ -456,32 +515,53 @@ impl Local {
 
     /// What is known of that, without a look.
     pub(crate) fn known_to_wait(&self, birth: ActorId, room: u32) -> (u32, usize) {
-        let Some(abroad) = self.moves.abroad.get(&birth.slot) else { return (0, 0) };
-        let known = abroad.waits.iter().find(|waits| waits.room == room);
-        let (frames, bytes) = known.map_or((0, 0), |known| (known.frames, known.bytes));
-        (abroad.under_way + frames, abroad.bytes_under_way + bytes)
+        let abroad = self.moves.abroad.get(&birth.slot);
+        let known = abroad.and_then(|abroad| abroad.rooms.iter().find(|known| known.room == room));
+        known.map_or((0, 0), |RoomAbroad { under_way, waits, .. }| {
+            (under_way.0 + waits.frames, under_way.1 + waits.bytes)
+        })
     }
 
     /// How many frames of a room were dropped there since this was last asked.
     pub(crate) fn dropped_there(&mut self, birth: ActorId, room: u32) -> u32 {
         let abroad = self.moves.abroad.get_mut(&birth.slot);
-        let known = abroad.and_then(|abroad| abroad.waits.iter_mut().find(|waits| waits.room == room));
-        known.map_or(0, |known| std::mem::take(&mut known.dropped))
+        abroad.map_or(0, |abroad| std::mem::take(&mut abroad.room(room).waits.dropped))
     }
 
-    /// On the shard of its birth: so many frames have come there, and so many wait.
-    fn waits_there(&mut self, birth: ActorId, came: (u32, usize), waits: WaitsThere) {
+    /// On the shard of its birth: so many frames and bytes have come there, and so much waits.
+    fn waits_there(&mut self, birth: ActorId, room: u32, came: (u32, usize), waits: WaitsThere) {
         if !self.is_abroad(birth) {
             return;
         }
         let Some(abroad) = self.moves.abroad.get_mut(&birth.slot) else { return };
-        abroad.under_way = abroad.under_way.saturating_sub(came.0);
-        abroad.bytes_under_way = abroad.bytes_under_way.saturating_sub(came.1);
-        match abroad.waits.iter_mut().find(|known| known.room == waits.room) {
-            Some(known) => *known = WaitsThere { dropped: known.dropped + waits.dropped, ..waits },
-            None => abroad.waits.push(waits),
-        }
-        abroad.waits.retain(|known| known.frames > 0 || known.dropped > 0);
+        let known = abroad.room(room);
+        let (frames, bytes) = known.under_way;
+        known.under_way = (frames.saturating_sub(came.0), bytes.saturating_sub(came.1));
+        known.is_looked_at &= came.0 > 0; // else this is the answer
+        known.waits = WaitsThere { dropped: known.waits.dropped + waits.dropped, ..waits };
+        let is_nothing = |known: &RoomAbroad| {
+            known.under_way.0 == 0
+                && known.waits.frames == 0
+                && known.waits.dropped == 0
+                && !known.is_looked_at
+        };
+        abroad.rooms.retain(|known| !is_nothing(known));
+    }
+
+    /// Notes that one who lives elsewhere is to close. False: it is known.
+    pub(crate) fn is_first_close_abroad(&mut self, birth: ActorId) -> bool {
+        let abroad = self.moves.abroad.get_mut(&birth.slot);
+        abroad.is_some_and(|abroad| !std::mem::replace(&mut abroad.is_closing, true))
+    }
+
+    /// Whether it was told to close.
+    pub(crate) fn is_closing_abroad(&self, birth: ActorId) -> bool {
+        self.moves.abroad.get(&birth.slot).is_some_and(|abroad| abroad.is_closing)
+    }
+
+    /// All who were born here and live elsewhere.
+    pub(crate) fn all_abroad(&self) -> Vec<ActorId> {
+        self.moves.abroad.keys().filter_map(|&slot| self.tenant(slot)).collect()
     }
 
     fn run_guest(&mut self, birth: ActorId, run: Carried) {
@@ -495,9 +575,10 @@ impl Local {
 
     /// Somebody's slot is about to be nobody's, or another's.
     pub(super) fn forget_moves_of(&mut self, me: ActorId, reason: &Reason) {
-        if self.moves.leaving.is_empty() && !me.is_guest() {
+        if self.moves.leaving.is_empty() && self.moves.timers.is_empty() && !me.is_guest() {
             return;
         }
+        self.moves.timers.remove(&me.slot);
         if let Some(Leaving { to, counted: true, .. }) = self.moves.leaving.remove(&me.slot) {
             self.moves.not_coming.push(to);
         }
@@ -510,7 +591,6 @@ impl Local {
     }
 
     fn forget_guest(&mut self, slot: u32) {
-        self.moves.timers.remove(&slot);
         if let Some(birth) = self.moves.births.remove(&slot) {
             self.moves.guests.remove(&birth);
         }
@@ -556,4 +636,5 @@ impl Baggage {
 
 /// A thousand that leave at once are packed in many turns, and others are heard between them.
 const MOVES_PER_TURN: usize = 64;
+const LOOKED_AT_PER_TURN: usize = 1 << 20;
 const SENT_ON_AT_ONCE: usize = 64;

@@ -365,10 +365,10 @@ impl Local {
         let slot = me.slot;
         let is_connection = cell.as_ref().is_some_and(|cell| cell.is_connection());
         self.connections -= u32::from(is_connection);
-        self.forget_moves_of(me, reason);
         self.slots[slot as usize].generation = 0;
         self.ticks.clear(slot);
         self.refuse_mail(slot);
+        self.forget_moves_of(me, reason);
         if self.slots[slot as usize].state.known {
             let failure = self.families.child_mut(me).and_then(|child| child.failure.take());
             let failure = failure.filter(|_| !reason.is_failure() && !self.leaving);
@@ -389,7 +389,7 @@ impl Local {
     }
 
     /// Drops what a user has made: their `Drop` may panic too.
-    pub(super) fn discard<T>(&mut self, what: T) {
+    pub(crate) fn discard<T>(&mut self, what: T) {
         if crash::caught(|| drop(what)).is_none() {
             self.counters.panics += 1;
         }

@@ -50,7 +50,10 @@ impl Local {
             let generation = *generation;
             let is_for_nobody = envelope
                 .as_ref()
-                .is_some_and(|envelope| envelope.to.shard == self.me && !self.lives(envelope.to));
+                // What one who was born elsewhere sets for itself goes where it goes.
+                .is_some_and(|Envelope { to, from, .. }| {
+                    (to.shard == self.me || *from == Some(*to)) && !self.lives(*to)
+                });
             if is_for_nobody {
                 self.counters.refused += 1;
                 self.cancel(TimerId { index, generation, shard: self.me });

@@ -56,7 +56,8 @@ impl Local {
         if self.watches.made.len() >= self.bounds.watches_max as usize {
             return Err(WatchesFull);
         }
-        // Who has moved here has its watches where it was born, and is told from there; there is room for them.
+        // Who has moved here has its watches where it was born, and is told from there: more than that shard's own may be, by at most
+        // as many as there may be here.
         self.at(by.shard, move |local| local.watch_here(by, whom, how));
         Ok(())
     }
@@ -131,7 +132,13 @@ impl Local {
                 let down = Down { who: whom, reason };
                 if self.is_abroad(by) {
                     // As many as it has watches.
-                    self.carry(by, move |cell, local, me| down_to(cell, delivery, down, local, me));
+                    self.carry(by, move |cell, local, me| {
+                        if local.is_waiting(me) {
+                            local.hold(me, Held::Down(delivery, down));
+                            return Next::Stay;
+                        }
+                        down_to(cell, delivery, down, local, me)
+                    });
                 } else if self.is_waiting(by) {
                     self.hold(by, Held::Down(delivery, down));
                 } else {

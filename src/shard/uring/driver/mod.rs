@@ -86,7 +86,7 @@ pub struct UringDriver {
     /// What must come after this turn's sends.
     after: Vec<(u32, After)>,
     /// Let go of, and not told.
-    detached: VecDeque<(Slot, SocketId, Socket)>,
+    detached: VecDeque<u32>,
 }
 
 /// A socket. Small, since there may be a million.
@@ -315,9 +315,11 @@ impl Driver for UringDriver {
             self.after.push((index, After::Reset));
         }
         self.after.push((index, After::Close));
-        if !std::mem::take(&mut state.detaching) {
+        if std::mem::take(&mut state.detaching) {
+            self.detached.retain(|&other| other != index); // what is with the kernel is cancelled already
+        } else {
             self.cancel_requests(index);
-        } // else they are cancelled already
+        }
     }
 
     fn detach(&mut self, SocketId(index): SocketId) {
@@ -337,8 +339,8 @@ impl Driver for UringDriver {
             if self.pending.is_empty() {
                 self.harvest();
             }
-            if let Some((slot, id, socket)) = self.detached.pop_front() {
-                sink(Completion::Detached(slot, id, socket));
+            if let Some(detached) = self.next_detached() {
+                sink(detached);
                 events += 1;
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use super::queue::{OP_BELL, OP_CANCEL, OP_IGNORED, OP_READABLE, OP_RECEIVE, OP_WRITABLE, user_data};
 use super::{Socket, State, UringDriver};
-use crate::shard::driver::SocketId;
+use crate::shard::driver::{Completion, SocketId};
 use crate::shard::uring::receive::GROUP;
 use io_uring::{opcode, squeue, types};
 use std::os::fd::{AsRawFd, RawFd};
@@ -95,14 +95,27 @@ impl UringDriver {
     pub(super) fn release(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
         let State { closing, detaching, receiving, watching, polling, .. } = entry.state;
-        if (closing || detaching) && !receiving && !watching && !polling {
-            match entry.fd.take() {
-                Some(fd) if detaching => self.detached.push_back((entry.slot, SocketId(index), Socket(fd))),
-                fd => drop(fd), // closes it
-            }
+        if receiving || watching || polling {
+            return;
+        }
+        if detaching {
+            self.detached.push_back(index); // until that is told, its number is nobody else's
+        } else if closing {
+            entry.fd = None; // closes it
             entry.state = State::default();
             entry.watch = entry.watch.forget();
             self.free.push(index);
         }
+    }
+
+    /// The next socket that the kernel has let go of, to be told.
+    pub(super) fn next_detached(&mut self) -> Option<Completion<Socket>> {
+        let index = self.detached.pop_front()?;
+        let entry = &mut self.sockets[index as usize];
+        let (slot, fd) = (entry.slot, entry.fd.take());
+        entry.state = State::default();
+        entry.watch = entry.watch.forget();
+        self.free.push(index);
+        fd.map(|fd| Completion::Detached(slot, SocketId(index), Socket(fd)))
     }
 }

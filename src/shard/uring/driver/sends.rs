@@ -69,7 +69,9 @@ impl UringDriver {
                 // Either fails only if the peer has gone, which shows elsewhere.
                 After::Shutdown => drop(socket2::SockRef::from(fd).shutdown(std::net::Shutdown::Write)),
                 After::Reset => drop(socket2::SockRef::from(fd).set_linger(Some(Duration::ZERO))),
-                After::Close | After::Detach => self.release(index),
+                After::Close => self.release(index),
+                After::Detach if self.sockets[index as usize].state.detaching => self.release(index),
+                After::Detach => {} // it is to be closed after all
             }
         }
     }
