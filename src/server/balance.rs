@@ -188,17 +188,17 @@ impl Balancer {
         let is_over =
             self.rules.is_some_and(|rules| self.last.is_none_or(|last| now.since(last.at) >= rules.interval));
         let mut was_stuck = false;
-        if let Some(rules) = self.rules.filter(|_| is_over) {
-            if let Some(last) = self.last.replace(look) {
-                let passed = now.since(last.at).as_secs_f64();
-                let busy = cpu.saturating_sub(last.cpu).as_secs_f64() / passed;
-                let bytes_per_second = ((bytes - last.bytes) as f64 / passed) as u64;
-                was_stuck = stalls > last.stalls;
-                let busy_permille = if was_stuck { 1000 } else { (busy * 1000.0) as u32 };
-                // Who sleeps does not look, and shows nothing: so it says until when this is true.
-                let until = now + rules.interval * 2;
-                shared.show(me, Shown { busy_permille, bytes_per_second, until });
-            }
+        if let Some(rules) = self.rules.filter(|_| is_over)
+            && let Some(last) = self.last.replace(look)
+        {
+            let passed = now.since(last.at).as_secs_f64();
+            let busy = cpu.saturating_sub(last.cpu).as_secs_f64() / passed;
+            let bytes_per_second = ((bytes - last.bytes) as f64 / passed) as u64;
+            was_stuck = stalls > last.stalls;
+            let busy_permille = if was_stuck { 1000 } else { (busy * 1000.0) as u32 };
+            // Who sleeps does not look, and shows nothing: so it says until when this is true.
+            let until = now + rules.interval * 2;
+            shared.show(me, Shown { busy_permille, bytes_per_second, until });
         }
         let rules = match self.rules {
             Some(rules) if is_over && now >= self.rests_until => Some(rules),
