@@ -39,10 +39,12 @@ clients:
 	cargo build --release --example echo --example chat --example gateway
 	tests/clients/run
 
-# corewire beside uWebSockets and others in one run: table, plots and raw results in benches/results; some 25 minutes.
+# corewire beside uWebSockets and others in one run: table, plots and raw results in benches/results; then
+# trades, from their codec to the network. Some 30 minutes.
 # Leave the machine alone meanwhile. One cell: make bench-quick ARGS="--only '50 × 16 KiB'"; more: target/release/compare --help
 bench: contenders
 	target/release/compare --out benches/results $(ARGS)
+	cargo bench -p corewire-bench --bench sbe --bench gateway
 
 # The same in 3 minutes, beside uWebSockets only, in target/compare.
 bench-quick: contenders

@@ -1,7 +1,7 @@
 //! Actors that are started on other shards of the real server, while these sleep; and connections, which live where they are
 //! placed.
 
-use super::harness::{Client, Local, Said, connect, exchange, request, wait_until};
+use super::harness::{Client, Local, PATIENCE, Said, connect, exchange, request, wait_until};
 use corewire::actor::{NotSpawned, Place};
 use corewire::prelude::*;
 use corewire::server::{Placement, Rebalance, shard_of_user};
@@ -9,6 +9,7 @@ use corewire::shard::ShardId;
 use corewire::wire::frame::Opcode;
 use corewire::wire::handshake::Key;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 struct Guest;
@@ -131,6 +132,9 @@ fn connections_of_a_user_are_placed_where_the_user_lives() {
     assert!(matches!(silent.next(), Said::Text(_)));
 }
 
+/// Until when the one that stalls does.
+static STALLED: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
+
 /// An echo that tells where it lives to whom asks, and goes where it is told.
 struct Nomad {
     heard: u64,
@@ -151,6 +155,11 @@ impl Session for Nomad {
                 cx.migrate(cx.address(), ShardId(to.parse().expect("a shard")));
                 Ok(())
             }
+            Some(("stall", _)) => {
+                let told = STALLED.lock().expect("nobody panics with it").take().expect("one stalls, once");
+                told.recv_timeout(PATIENCE).expect("the watchdog sees it before"); // the fault itself
+                Ok(())
+            }
             _ => Ok(cx.client().send(message)?),
         }
     }
@@ -160,18 +169,9 @@ impl Session for Nomad {
     }
 }
 
-/// What both shards have had to do when the first had the most, until `enough` moves were seen, or so long.
-fn busiest(handle: &corewire::server::Handle, most: Duration, enough: impl Fn(u64) -> bool) -> Vec<u32> {
-    let begun = std::time::Instant::now();
-    let mut busiest = vec![0; 2];
-    while begun.elapsed() < most && !enough(handle.stats().moved) {
-        let now: Vec<u32> = handle.loads().iter().map(|load| load.busy_permille).collect();
-        if now[0] > busiest[0] {
-            busiest = now;
-        }
-        std::thread::park_timeout(Duration::from_millis(5)); // nothing tells us
-    }
-    busiest
+/// What each shard has had to do lately, in thousandths of a core.
+fn busy_permilles(handle: &corewire::server::Handle) -> Vec<u32> {
+    handle.loads().iter().map(|load| load.busy_permille).collect()
 }
 
 fn nomads(change: impl FnOnce(&mut Config)) -> Local {
@@ -259,7 +259,7 @@ fn busy_connections_that_are_all_on_one_shard_are_shared_out() {
         config.placement = Placement::RoundRobin;
         config.rebalance = Some(Rebalance {
             interval: Duration::from_millis(100),
-            busy_gap_permille: 100,
+            busy_gap_permille: 30,
             ..Rebalance::default()
         });
     });
@@ -286,14 +286,47 @@ fn busy_connections_that_are_all_on_one_shard_are_shared_out() {
             })
             .collect();
         assert_eq!(busy.len(), 8);
-        let before = busiest(handle, Duration::from_secs(20), |moved| moved > 0);
-        wait_until("nearly half have moved", || handle.stats().moved >= 3);
-        let after = busiest(handle, Duration::from_millis(500), |_| false);
-        println!("in thousandths of a core, both shards: {before:?}, then {after:?}");
+        wait_until("some have moved", || handle.stats().moved > 0);
+        let before = busy_permilles(handle); // what made them move
+        wait_until("both have much to do", || {
+            let now = busy_permilles(handle);
+            now[0] > 0 && now[1] * 2 >= now[0]
+        });
+        println!("in thousandths of a core: {before:?}, then {:?}", busy_permilles(handle));
         done.store(true, Ordering::Relaxed);
         let places: Vec<_> =
             busy.into_iter().map(|thread| thread.join().expect("it hears its echoes")).collect();
         assert!(places.iter().any(|(shard, ..)| *shard == 1), "{places:?}");
         assert!(places.iter().any(|(shard, ..)| *shard == 0), "not all of them: {places:?}");
     });
+}
+
+#[test]
+fn connections_leave_a_shard_that_was_stuck() {
+    let server = nomads(|config| {
+        config.placement = Placement::RoundRobin;
+        config.turn_max = Duration::from_millis(50);
+        config.rebalance = Some(Rebalance {
+            interval: Duration::from_millis(100),
+            busy_gap_permille: 900, // nothing else makes one so busy here
+            connections_gap_min: u32::MAX,
+            ..Rebalance::default()
+        });
+    });
+    let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+    for _ in 0..20 {
+        clients.iter_mut().for_each(|client| client.check_echo("work of all"));
+    }
+    let (go_on, told) = mpsc::channel();
+    *STALLED.lock().expect("nobody panics with it") = Some(told);
+    let stuck = place_of(&mut clients[0]).0;
+    clients[0].text("stall");
+    wait_until("the watchdog sees it", || server.handle.stats().stalls > 0);
+    go_on.send(()).expect("it waits for it");
+    wait_until("some have left", || {
+        clients.iter_mut().for_each(|client| client.check_echo("who sleeps does not look"));
+        server.handle.stats().moved >= 2
+    });
+    let here = server.handle.connections_by_shard()[usize::from(stuck)];
+    assert!((1..=8).contains(&here), "some of ten, and not all: {here} are left");
 }
