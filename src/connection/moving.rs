@@ -91,7 +91,7 @@ impl<A: Actor> Context<'_, A> {
     /// Has a session of this shard move to another, with its client, when this turn ends: its own, or another's. The client
     /// notices nothing: what it says is heard once and in order, and so is what is said to it. The session's address stays what
     /// it is; who sends to it goes by the shard where it was born, and what is delivered to it there is passed on, a message each.
-    /// When it is there, its [`Session::moved`] is called.
+    /// When it is there, its [`Session::moved`] is called. Probes that it has registered end.
     ///
     /// It comes to nothing, which is counted ([`Stats::moves_refused`](crate::server::Stats::moves_refused)), where its type does
     /// not say that it may ([`Session::MIGRATION`]), where it has middleware, where that shard is full, and while something is
