@@ -5,7 +5,7 @@
 //! - `mail`: mailboxes, and what is done when one is full
 //! - `messages`: between actors, here and on other shards; `asks`: those that are answered
 //! - `errands`: what shards do for each other
-//! - `moves`: who has moved from shard to shard
+//! - `moves`: who has moved from shard to shard; `abroad`: what is done for those who live elsewhere
 //! - `endings`: who is to be told that an actor has ended
 //! - `watches`: who watches whom
 //! - `families`: who has started whom, and what follows when one fails; `restarts`: ending families, and making anew
@@ -17,6 +17,7 @@
 //! - `probes`: what is told to those who look; `tallies`: what users count
 //! - `sockets`: what actors have to send to their sockets
 
+mod abroad;
 mod asks;
 mod endings;
 mod errands;
@@ -55,6 +56,7 @@ use crate::ring::parcel::Parcel;
 use crate::shard::wheel::{ALARM_BYTES, Wheel};
 use crate::shard::{Mesh, Outgoing, ShardId, SocketId, Time};
 use crate::sync::Arc;
+pub(crate) use abroad::WaitsThere;
 pub(crate) use asks::outsider;
 use endings::Notice;
 use errands::Errand;
@@ -65,7 +67,6 @@ use groups::Groups;
 pub(crate) use mail::ActorKind;
 use mail::{Known, Latest};
 use moves::Moves;
-pub(crate) use moves::WaitsThere;
 use names::Names;
 use probes::Probes;
 use services::ToStart;
