@@ -421,6 +421,35 @@ impl fmt::Debug for Buf {
     }
 }
 
+/// Copies `from` to `to`, which are as long; a few bytes without a call, which would take longer than the copy.
+///
+/// # Panics
+/// If they are not as long.
+#[inline]
+pub(crate) fn copy_few(to: &mut [u8], from: &[u8]) {
+    assert_eq!(to.len(), from.len(), "a copy of another length");
+    if !(copy_ends::<16>(to, from) || copy_ends::<8>(to, from) || copy_ends::<4>(to, from)) {
+        to.copy_from_slice(from);
+    }
+}
+
+/// Copies the first and the last `N` bytes, if that is all.
+#[inline]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+    if from.len() > 2 * N {
+        return false;
+    }
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else { return false };
+    let (first, last) = (*first, *last);
+    if let Some(to) = to.first_chunk_mut::<N>() {
+        *to = first;
+    }
+    if let Some(to) = to.last_chunk_mut::<N>() {
+        *to = last;
+    }
+    true
+}
+
 /// Bytes that did not fit; nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRoom {

@@ -24,6 +24,7 @@ mod pool;
 mod receive;
 mod slab;
 
+pub(crate) use bytes::copy_few;
 pub use bytes::{Buf, NoRoom};
 pub use frozen::{Frozen, Shared, Tickets};
 pub use limits::{ClassStats, Exhausted, PoolConfig, Stats};

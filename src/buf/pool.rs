@@ -1,7 +1,7 @@
 //! A shard's memory: what the kernel receives into, and what goes out, with a limit each.
 
 use super::block::{Header, Kind, release};
-use super::bytes::Buf;
+use super::bytes::{Buf, copy_few};
 use super::class::Class;
 use super::frozen::Tickets;
 use super::limits::{CLASSES, ClassStats, Exhausted, PoolConfig, Stats};
@@ -129,7 +129,7 @@ impl Pool {
     pub fn copy(&mut self, bytes: &[u8]) -> Result<Buf, Exhausted> {
         let mut buf = self.take(bytes.len())?;
         buf.fill(|spare| {
-            spare[..bytes.len()].copy_from_slice(bytes);
+            copy_few(&mut spare[..bytes.len()], bytes);
             bytes.len()
         });
         Ok(buf)
@@ -346,13 +346,18 @@ impl Pool {
             Kind::Scratch => unsafe { self.scratch.put(header) },
             // SAFETY: as above.
             Kind::Class(class) => unsafe { self.classes[class as usize].put(header) },
-            Kind::Large => {
-                self.large_out -= 1;
-                // SAFETY: made by `take_large`, from such a box; nobody holds the block, so nobody has a pointer
-                // into the mapping.
-                drop(unsafe { Box::from_raw(header.cast::<Large>().as_ptr()) });
-            }
+            // SAFETY: as above.
+            Kind::Large => unsafe { self.put_large(header) },
         }
+    }
+
+    /// # Safety
+    /// As [`Self::put`], and the block is in a mapping of its own.
+    #[inline(never)]
+    unsafe fn put_large(&mut self, header: NonNull<Header>) {
+        self.large_out -= 1;
+        // SAFETY: made by `take_large`, from such a box; nobody holds the block, so nobody has a pointer into the mapping.
+        drop(unsafe { Box::from_raw(header.cast::<Large>().as_ptr()) });
     }
 }
 

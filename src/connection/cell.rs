@@ -17,7 +17,7 @@ use crate::actor::local::{ActorKind, Local};
 use crate::actor::moving::Packed;
 use crate::actor::{ActorId, Context, Reason};
 use crate::buf::Buf;
-use crate::shard::{Outgoing, Reader, ShardId, SocketEvent, SocketId};
+use crate::shard::{Outgoing, Reader, ShardId, SocketEvent, SocketId, Time};
 use crate::wire::frame::Opcode;
 use crate::wire::{CloseCode, Kind};
 use std::any::Any;
@@ -37,6 +37,7 @@ impl<S: Session, G: Around> Connection<S, G> {
         Self { session, link, around }
     }
 
+    #[inline(always)] // see `read_message`
     fn call<R>(
         &mut self,
         local: &mut Local,
@@ -63,50 +64,72 @@ impl<S: Session, G: Around> Connection<S, G> {
     }
 
     /// What the session answered.
+    #[inline]
     fn answered(&mut self, answer: Result<(), Close>, local: &mut Local, me: ActorId) {
         if let Err(close) = answer {
-            if close.code == CloseCode::TRY_AGAIN_LATER && self.link.state.refused {
-                self.link.count_slow(local);
-            }
-            self.close(close, local, me);
+            self.answered_close(close, local, me);
         }
     }
 
-    fn message(&mut self, kind: Kind, bytes: Buf, local: &mut Local, me: ActorId) {
-        if self.link.state.closing {
-            local.pool.recycle(bytes); // said before our close reached the client; nobody listens
-            return;
+    #[cold]
+    fn answered_close(&mut self, close: Close, local: &mut Local, me: ActorId) {
+        if close.code == CloseCode::TRY_AGAIN_LATER && self.link.state.refused {
+            self.link.count_slow(local);
         }
-        let message = Message::checked(kind, bytes);
-        self.heard(local, me, |connection, local| {
-            if G::NONE {
-                connection.call(local, me, |session, cx| session.message(message, cx))
-            } else {
-                connection.message_through(message, local, me)
+        self.close(close, local, me);
+    }
+
+    /// A message that was put together, or is large. Not where the others come, so that those are compiled for themselves.
+    #[inline(never)]
+    fn message_apart(&mut self, kind: Kind, bytes: Buf, local: &mut Local, me: ActorId) {
+        if self.is_heard() {
+            self.message(Message::checked(kind, bytes), local, me);
+        } else {
+            local.pool.recycle(bytes);
+        }
+    }
+
+    /// Whether anybody listens: not to what was said before our close reached the client.
+    #[inline(always)]
+    fn is_heard(&self) -> bool {
+        !self.link.state.closing
+    }
+
+    #[inline(always)] // see `read_message`
+    fn message(&mut self, message: Message, local: &mut Local, me: ActorId) {
+        let began = begin_message(local);
+        // Not by `call`: a closure that is called from two places is compiled apart, and the message passes through memory.
+        let answer = if G::NONE {
+            let lent = Lent { extra: &mut self.link, guard: None };
+            let mut cx = Context::new(local, me, lent);
+            let answer = self.session.message(message, &mut cx);
+            if cx.is_stopping() {
+                self.close(Close::normal(), local, me);
             }
-        });
+            answer
+        } else {
+            self.message_through(message, local, me)
+        };
+        self.end_message(began, answer, local, me);
     }
 
     /// A message that the session looks at where it lies.
+    #[inline(always)] // see `read_message`
     fn view(&mut self, kind: Kind, bytes: &[u8], local: &mut Local, me: ActorId) {
-        if !self.link.state.closing {
-            self.heard(local, me, |connection, local| {
-                connection.call(local, me, |session, cx| session.view(kind, bytes, cx))
-            });
-        }
+        let began = begin_message(local);
+        let answer = self.call(local, me, |session, cx| session.view(kind, bytes, cx));
+        self.end_message(began, answer, local, me);
     }
 
-    /// Has the session hear a message, counts it, and does what the session answers.
+    /// The session has heard a message: does what it answers.
     #[inline(always)]
-    fn heard(
+    fn end_message(
         &mut self,
+        began: Option<Time>,
+        answer: Result<(), Close>,
         local: &mut Local,
         me: ActorId,
-        hear: impl FnOnce(&mut Self, &mut Local) -> Result<(), Close>,
     ) {
-        local.counters.messages_in += 1;
-        let began = if local.is_sample_due() { local.begin_sample() } else { None };
-        let answer = hear(self, local);
         if let Some(began) = began {
             local.end_sample(began, std::any::type_name::<S>(), std::any::type_name::<Message>(), 0);
         }
@@ -152,6 +175,13 @@ impl<S: Session, G: Around> Connection<S, G> {
         };
         self.link.tick_in(delay_ms, local, me);
     }
+}
+
+/// A session is about to hear a message: counts it, and takes the time of one in many.
+#[inline(always)]
+fn begin_message(local: &mut Local) -> Option<Time> {
+    local.counters.messages_in += 1;
+    if local.is_sample_due() { local.begin_sample() } else { None }
 }
 
 impl<S: Session, G: Around> Cell for Connection<S, G> {

@@ -18,7 +18,8 @@ use std::any::Any;
 pub struct Client<'a> {
     link: &'a mut Link,
     local: &'a mut Local,
-    me: ActorId,
+    /// By reference: as a copy it would be read wider than it was written, which waits.
+    me: &'a ActorId,
     /// Its middleware, if it has any.
     guard: Option<&'a mut dyn Guard>,
 }
@@ -29,7 +30,7 @@ impl<S: Session> Context<'_, S> {
         let extra: &mut dyn Any = self.extra;
         let link = extra.downcast_mut::<Link>().expect("a session's context carries its link");
         let guard = self.guard.as_mut().map(|guard| &mut **guard as &mut dyn Guard);
-        Client { link, local: self.local, me: self.me, guard }
+        Client { link, local: self.local, me: &self.me, guard }
     }
 
     /// Room for a message of `bytes` bytes, empty, in this shard's memory.
@@ -43,7 +44,7 @@ impl<S: Session> Context<'_, S> {
 
 impl<'a> Client<'a> {
     /// The client, without anybody between.
-    pub(crate) fn unguarded(link: &'a mut Link, local: &'a mut Local, me: ActorId) -> Self {
+    pub(crate) fn unguarded(link: &'a mut Link, local: &'a mut Local, me: &'a ActorId) -> Self {
         Self { link, local, me, guard: None }
     }
 
@@ -51,7 +52,7 @@ impl<'a> Client<'a> {
     pub(super) fn with(
         link: &'a mut Link,
         local: &'a mut Local,
-        me: ActorId,
+        me: &'a ActorId,
         guard: Option<&'a mut dyn Guard>,
     ) -> Self {
         Self { link, local, me, guard }
@@ -65,14 +66,35 @@ impl Client<'_> {
     /// [`SendError::Full`]: too much waits for this client already, see [`Rules::send_queue_bytes_max`].
     /// Or a [`Self::stream`] has begun and not finished: a message cannot go into another (RFC 6455 §5.4).
     /// [`SendError::Gone`]: the connection is closing. The message comes back either way.
+    #[inline]
     pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
-        if self.link.state.streaming {
+        let opcode = opcode_of(message.kind());
+        if self.guard.is_none() && self.link.queue_next(opcode, message.as_bytes(), self.local, self.me.slot)
+        {
+            self.local.pool.recycle(message.into_bytes());
+            return Ok(());
+        }
+        // Apart, and in parts, so that this is small enough to become part of the session's handler.
+        let guard = self.guard.as_mut().map(|guard| &mut **guard as &mut dyn Guard);
+        Self::send_slowly(self.link, self.local, self.me, guard, message)
+    }
+
+    #[inline(never)]
+    fn send_slowly<'c>(
+        link: &'c mut Link,
+        local: &'c mut Local,
+        me: &'c ActorId,
+        guard: Option<&'c mut dyn Guard>,
+        message: Message,
+    ) -> Result<(), SendError<Message>> {
+        if link.state.streaming {
             return Err(SendError::Full(message));
         }
-        if self.guard.is_some() {
-            return self.send_guarded(Priority::Normal, message);
+        let mut client = Client { link, local, me, guard };
+        match client.guard {
+            Some(_) => client.send_guarded(Priority::Normal, message),
+            None => client.send_straight(Priority::Normal, message),
         }
-        self.send_straight(Priority::Normal, message)
     }
 
     /// Sends a message that goes before others, or after them, while the client has not taken what was sent before: what
@@ -111,7 +133,7 @@ impl Client<'_> {
     fn send_straight(&mut self, priority: Priority, message: Message) -> Result<(), SendError<Message>> {
         let kind = message.kind();
         let payload = Payload::Owned(message.into_bytes());
-        let sent = self.link.queue_at(priority, opcode_of(kind), payload, self.local, self.me);
+        let sent = self.link.queue_at(priority, opcode_of(kind), payload, self.local, *self.me);
         let back = |payload| match payload {
             Payload::Owned(bytes) => Message::checked(kind, bytes),
             Payload::Copied(_) => unreachable!("an owned payload comes back owned"),
@@ -187,7 +209,7 @@ impl Client<'_> {
             Some(guard) if guard.sees_all() => Some(&mut **guard as &mut dyn Guard),
             _ => None,
         };
-        Stream { link: self.link, local: self.local, me: self.me, kind, next, guard }
+        Stream { link: self.link, local: self.local, me: *self.me, kind, next, guard }
     }
 
     /// Sends a ping with up to 125 bytes; more are cut off. The answer is heard by the connection only.
@@ -196,7 +218,7 @@ impl Client<'_> {
     /// [`SendError::Full`]: memory is short. [`SendError::Gone`]: the connection is closing.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError<()>> {
         let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
-        let sent = self.link.queue(Opcode::Ping, true, Payload::Copied(payload), self.local, self.me);
+        let sent = self.link.queue(Opcode::Ping, true, Payload::Copied(payload), self.local, *self.me);
         sent.map_err(|error| {
             if matches!(error, SendError::Full(_)) { SendError::Full(()) } else { SendError::Gone(()) }
         })
@@ -205,10 +227,10 @@ impl Client<'_> {
     /// Closes the connection when this callback returns, after what was sent. Returning `Err` of the same does as well.
     pub fn close(&mut self, close: Close) {
         if let Some(guard) = &mut self.guard {
-            guard.pass(&mut Word::Close(close), self.link, self.local, self.me);
+            guard.pass(&mut Word::Close(close), self.link, self.local, *self.me);
         } else if !self.link.state.closing {
-            self.link.queue_close(Some(&close), self.local, self.me);
-            self.link.begin_closing(self.local, self.me);
+            self.link.queue_close(Some(&close), self.local, *self.me);
+            self.link.begin_closing(self.local, *self.me);
         }
     }
 
@@ -226,7 +248,7 @@ impl Client<'_> {
 
     /// Hears this client again.
     pub fn resume(&mut self) {
-        self.link.resume(self.local, self.me);
+        self.link.resume(self.local, *self.me);
     }
 
     /// What this connection may do.
@@ -243,8 +265,12 @@ impl Client<'_> {
         {
             return self.send_copied_guarded(priority, kind, bytes);
         }
+        let opcode = opcode_of(kind);
+        if priority == Priority::Normal && self.link.queue_next(opcode, bytes, self.local, self.me.slot) {
+            return Ok(());
+        }
         let payload = Payload::Copied(bytes);
-        let sent = self.link.queue_at(priority, opcode_of(kind), payload, self.local, self.me);
+        let sent = self.link.queue_at(priority, opcode, payload, self.local, *self.me);
         sent.map_err(|error| matches!(error, SendError::Full(_)))
     }
 }
@@ -260,10 +286,10 @@ impl Client<'_> {
             return Err(SendError::Gone(message));
         }
         // Asked before it is changed: what comes back to the session must be what it sent.
-        if !self.link.has_room(message.len(), self.local, self.me) {
+        if !self.link.has_room(message.len(), self.local, *self.me) {
             return Err(SendError::Full(message));
         }
-        guard.pass(&mut Word::Message(Some(message), priority), self.link, self.local, self.me);
+        guard.pass(&mut Word::Message(Some(message), priority), self.link, self.local, *self.me);
         Ok(())
     }
 
@@ -272,7 +298,7 @@ impl Client<'_> {
         if self.link.machine.close_sent() {
             return Err(false);
         }
-        if !self.link.has_room(bytes.len(), self.local, self.me) {
+        if !self.link.has_room(bytes.len(), self.local, *self.me) {
             return Err(true);
         }
         let own = self.local.pool.copy(bytes).map_err(|exhausted| {

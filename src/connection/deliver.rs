@@ -266,7 +266,7 @@ fn close_cell(cell: &mut dyn Cell, close: Close, local: &mut Local, me: ActorId)
     let Lent { extra, guard } = cell.parts().1;
     let extra: &mut dyn Any = extra;
     if let Some(link) = extra.downcast_mut::<Link>() {
-        Client::with(link, local, me, guard).close(close);
+        Client::with(link, local, &me, guard).close(close);
     }
     Next::Stay
 }

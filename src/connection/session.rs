@@ -154,6 +154,8 @@ impl Close {
 
 /// What the client is told: 1013 where a queue is full, 1011 where nobody is there.
 impl<M> From<SendError<M>> for Close {
+    #[cold]
+    #[inline(never)]
     fn from(error: SendError<M>) -> Self {
         match error.reason() {
             Refused::Full => {

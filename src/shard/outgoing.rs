@@ -12,7 +12,7 @@ mod packed;
 pub use frames::Tail;
 pub(crate) use packed::{PackedOutgoing, PackedPiece};
 
-use crate::buf::{Buf, Exhausted, Pool, Shared};
+use crate::buf::{Buf, Exhausted, Pool, Shared, copy_few};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Range;
@@ -133,6 +133,22 @@ impl Outgoing {
             self.bytes += bytes;
         }
         Ok(())
+    }
+
+    /// Copies a frame behind what is gathered, if there is room there: the first bytes of `header`, and `payload`. False, and
+    /// nothing added, if not.
+    #[inline]
+    pub(crate) fn gather_next(&mut self, header: [u8; 4], header_bytes: usize, payload: &[u8]) -> bool {
+        let Some(Piece::Gathered(block)) = self.pieces.back_mut() else { return false };
+        let added = block.fill(|spare| {
+            let Some((head, _)) = spare.split_first_chunk_mut() else { return 0 };
+            *head = header; // all of it, which is one store; the payload goes over what is too much
+            let Some(room) = spare.get_mut(header_bytes..header_bytes + payload.len()) else { return 0 };
+            copy_few(room, payload);
+            header_bytes + payload.len()
+        });
+        self.bytes += added;
+        added > 0
     }
 
     /// Adds a payload by reference.

@@ -194,6 +194,19 @@ pub fn encode_header(header: &Header, out: &mut [u8; HEADER_BYTES_MAX]) -> usize
     header_bytes
 }
 
+/// The header of a whole message that is not masked and short: how many of the bytes it is stands beside it.
+#[inline]
+pub(crate) fn short_header(opcode: Opcode, payload_bytes: u16) -> ([u8; 4], usize) {
+    let first = 0x80 | opcode as u8;
+    match payload_bytes {
+        short @ ..126 => ([first, short as u8, 0, 0], 2),
+        long => {
+            let [high, low] = long.to_be_bytes();
+            ([first, 126, high, low], 4)
+        }
+    }
+}
+
 /// Write a whole frame, FIN set, to the front of `out`; `None`, and nothing written, if it does not fit.
 /// A client gives a `key` that nobody can foresee (RFC 6455 §5.3); a server none.
 ///

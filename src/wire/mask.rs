@@ -34,6 +34,10 @@ pub fn apply(bytes: &mut [u8], key: Key) -> Key {
     }
     let (words, tail) = rest.as_chunks_mut::<8>();
     xor_words(words, word);
+    let (halves, tail) = tail.as_chunks_mut::<4>();
+    if let [half] = halves {
+        *half = (u32::from_ne_bytes(*half) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
     for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
         *byte ^= key;
     }

@@ -281,3 +281,14 @@ fn an_empty_buffer_can_do_what_others_can() {
     assert!(empty.extend_from_slice(b"").is_ok() && empty.prepend(b"").is_ok());
     assert!(empty.join(Buf::empty()).is_err());
 }
+
+#[test]
+fn a_copy_of_any_length_has_the_same_bytes() {
+    let mut pool = pool(PoolConfig::default());
+    let bytes: Vec<u8> = (0..300).map(|n| n as u8 ^ 0x5a).collect();
+    for length in 0..bytes.len() {
+        let copy = pool.copy(&bytes[..length]).unwrap();
+        assert_eq!(&copy[..], &bytes[..length]);
+        pool.recycle(copy);
+    }
+}

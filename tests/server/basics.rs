@@ -20,6 +20,20 @@ fn messages_of_every_size_come_back_as_they_were() {
 }
 
 #[test]
+fn small_messages_of_every_length_come_back_in_order_when_many_come_at_once() {
+    let server = Local::echo(|_| ());
+    let mut client = server.client();
+    let message = |bytes: usize| -> Vec<u8> { (0..bytes).map(|n| (n * 7 + bytes) as u8).collect() };
+    for lengths in [0..140, 100..600] {
+        let all: Vec<u8> = lengths.clone().flat_map(|bytes| frame(Opcode::Binary, &message(bytes))).collect();
+        client.raw(&all);
+        for bytes in lengths {
+            assert!(client.next() == Said::Binary(message(bytes)), "{bytes} bytes");
+        }
+    }
+}
+
+#[test]
 fn fragments_become_one_message() {
     let server = Local::echo(|_| ());
     let mut client = server.client();

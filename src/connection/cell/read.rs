@@ -8,6 +8,7 @@ use super::end::{Ending, failed, short_of_memory};
 use crate::actor::ActorId;
 use crate::actor::local::Local;
 use crate::buf::Buf;
+use crate::connection::Message;
 use crate::connection::guard::Around;
 use crate::connection::session::Session;
 use crate::shard::{Reader, Reading, outgoing::GATHER_BYTES_MAX};
@@ -48,59 +49,70 @@ impl<S: Session, G: Around> Connection<S, G> {
                     .map_err(|exhausted| short_of_memory(exhausted, local));
             }
             let whole = self.link.machine.decode_whole(&mut bytes, &self.link.rules.wire);
-            if let Some(whole) = whole.map_err(|error| failed(&error))? {
-                self.read_message(whole.kind, &mut bytes, whole.payload(), whole.frame_bytes(), local, me);
-                continue;
-            }
-            let step = self
-                .link
-                .machine
-                .decode(&mut bytes, &self.link.rules.wire)
-                .map_err(|error| failed(&error))?;
-            let consumed = step.consumed;
-            match step.event {
-                Some(Event::Message { kind, payload, .. }) => {
-                    self.read_message(kind, &mut bytes, payload, consumed, local, me);
-                    continue; // the bytes are consumed already
-                }
-                Some(Event::Part { kind, payload, first, last, frame_bytes_missing, .. }) => {
-                    if first {
-                        self.link.state.bulk.frame(payload.len() as u64 + frame_bytes_missing);
-                    }
-                    self.assemble(&bytes[payload], local)?;
-                    if last {
-                        let message = self.link.assembly.take().expect("a part has just been added");
-                        self.message(kind, message, local, me);
-                    }
-                }
-                Some(Event::Ping(payload)) => {
-                    let mut pong = [0; CONTROL_BYTES_MAX];
-                    let ping = self.link.machine.control(&payload, &bytes);
-                    let pong = &mut pong[..ping.len()];
-                    pong.copy_from_slice(ping);
-                    self.link.queue_pong(pong, local, me);
-                }
-                Some(Event::Pong(_)) | None => {}
-                Some(Event::Close { code, reason }) => {
-                    let reason =
-                        String::from_utf8_lossy(self.link.machine.control(&reason, &bytes)).into_owned();
-                    local.pool.recycle(bytes);
-                    let said_first = self.link.state.closing;
-                    return Err(if said_first {
-                        Ending::Done { reason }
-                    } else {
-                        Ending::Client { code, reason }
-                    });
-                }
-            }
-            bytes.advance(consumed);
+            let (kind, payload, frame_bytes) = match whole.map_err(|error| failed(&error))? {
+                Some(whole) => (whole.kind, whole.payload(), whole.frame_bytes()),
+                None => match self.read_other(&mut bytes, local, me)? {
+                    Some(message) => message,
+                    None => continue,
+                },
+            };
+            self.read_message(kind, &mut bytes, payload, frame_bytes, local, me);
         }
         local.pool.recycle(bytes);
         Ok(())
     }
 
-    /// Hands on a message that lies in `bytes` in one piece, or lets the session look at it there, and consumes its frame.
-    #[inline]
+    /// Reads what most frames are not: parts, control frames, and messages that are extraordinary. One that lies in `bytes` in
+    /// one piece is left there, and told: its kind, where its payload is, and how long its frame. All others, and what hears
+    /// them, are out of the way of those that come by the million.
+    #[inline(never)]
+    fn read_other(
+        &mut self,
+        bytes: &mut Buf,
+        local: &mut Local,
+        me: ActorId,
+    ) -> Result<Option<(Kind, Range<usize>, usize)>, Ending> {
+        let step = self.link.machine.decode(bytes, &self.link.rules.wire).map_err(|error| failed(&error))?;
+        let consumed = step.consumed;
+        match step.event {
+            Some(Event::Message { kind, payload, .. }) => return Ok(Some((kind, payload, consumed))),
+            Some(Event::Part { kind, payload, first, last, frame_bytes_missing, .. }) => {
+                if first {
+                    self.link.state.bulk.frame(payload.len() as u64 + frame_bytes_missing);
+                }
+                self.assemble(&bytes[payload], local)?;
+                if last {
+                    let message = self.link.assembly.take().expect("a part has just been added");
+                    self.message_apart(kind, message, local, me);
+                }
+            }
+            Some(Event::Ping(payload)) => {
+                let mut pong = [0; CONTROL_BYTES_MAX];
+                let ping = self.link.machine.control(&payload, bytes);
+                let pong = &mut pong[..ping.len()];
+                pong.copy_from_slice(ping);
+                self.link.queue_pong(pong, local, me);
+            }
+            Some(Event::Pong(_)) | None => {}
+            Some(Event::Close { code, reason }) => {
+                let reason = String::from_utf8_lossy(self.link.machine.control(&reason, bytes)).into_owned();
+                local.pool.recycle(std::mem::take(bytes));
+                let said_first = self.link.state.closing;
+                return Err(if said_first {
+                    Ending::Done { reason }
+                } else {
+                    Ending::Client { code, reason }
+                });
+            }
+        }
+        bytes.advance(consumed);
+        Ok(None)
+    }
+
+    /// Hands on a message that lies in `bytes` in one piece, or lets the session look at it there, and consumes its frame. Small
+    /// ones are copied, so that a session that keeps one does not keep the block that many others share; so are larger ones
+    /// when blocks are scarce.
+    #[inline(always)] // a message that passes through memory is written in fields and read in wider words, which waits
     fn read_message(
         &mut self,
         kind: Kind,
@@ -111,6 +123,10 @@ impl<S: Session, G: Around> Connection<S, G> {
         me: ActorId,
     ) {
         self.link.state.bulk.frame(payload.len() as u64);
+        if !self.is_heard() {
+            bytes.advance(frame_bytes);
+            return;
+        }
         if S::VIEWS && G::NONE {
             if payload.len() <= GATHER_BYTES_MAX && bytes.headroom() > 0 {
                 self.link.write_over(bytes, local); // what was read before this one
@@ -119,11 +135,20 @@ impl<S: Session, G: Around> Connection<S, G> {
             bytes.advance(frame_bytes);
             return;
         }
-        let message = take_message(bytes, payload, frame_bytes, local);
-        if message.len() <= GATHER_BYTES_MAX {
-            self.link.write_over(bytes, local);
+        let is_small = payload.len() <= GATHER_BYTES_MAX;
+        if (is_small || local.pool.is_scarce(bytes))
+            && let Ok(message) = local.pool.copy(&bytes[payload.clone()])
+        {
+            bytes.advance(frame_bytes);
+            if is_small {
+                self.link.write_over(bytes, local);
+            }
+            self.message(Message::checked(kind, message), local, me);
+            return;
         }
-        self.message(kind, message, local, me);
+        let mut message = bytes.split_to(frame_bytes);
+        message.advance(payload.start); // the header becomes headroom, where the answer's shorter one fits
+        self.message_apart(kind, message, local, me);
     }
 
     /// Reads what has come on a socket in bulk, as much of it as may be answered at once.
@@ -211,7 +236,7 @@ impl<S: Session, G: Around> Connection<S, G> {
             .map_err(|error| failed(&error))?;
         if let Some(Event::Part { kind, last: true, .. }) = step.event {
             let message = self.link.assembly.take().expect("it was read into");
-            self.message(kind, message, local, me);
+            self.message_apart(kind, message, local, me);
         }
         Ok(())
     }
@@ -265,19 +290,6 @@ impl<S: Session, G: Around> Connection<S, G> {
         self.link.resume_reading(local);
         if self.link.state.ended && !self.link.has_held() { Err(Ending::HungUp) } else { Ok(()) }
     }
-}
-
-/// The message at `payload`, with `consumed` bytes taken off the front of `bytes`. Small ones are copied, so that a
-/// session that keeps one does not keep the block that many others share; so are larger ones when blocks are scarce.
-fn take_message(bytes: &mut Buf, payload: Range<usize>, consumed: usize, local: &mut Local) -> Buf {
-    let small = payload.len() <= GATHER_BYTES_MAX || local.pool.is_scarce(bytes);
-    if small && let Ok(message) = local.pool.copy(&bytes[payload.clone()]) {
-        bytes.advance(consumed);
-        return message;
-    }
-    let mut frame = bytes.split_to(consumed);
-    frame.advance(payload.start); // the header becomes headroom, where the answer's shorter one fits
-    frame
 }
 
 /// How much of one connection is read in one turn: as much as it takes for the answers to be a quarter of the largest

@@ -10,7 +10,7 @@ use crate::connection::Planted;
 use crate::connection::session::Close;
 use crate::shard::{Outgoing, outgoing::GATHER_BYTES_MAX};
 use crate::wire::CloseCode;
-use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header};
+use crate::wire::frame::{HEADER_BYTES_MAX, Header, Opcode, Rsv, encode_header, short_header};
 
 impl Link {
     /// Queues one frame.
@@ -33,6 +33,35 @@ impl Link {
             return Err(SendError::Full(payload));
         }
         self.queue_anyway(opcode, fin, payload, local, me)
+    }
+
+    /// Queues what most messages are: small, and the next in what is gathered for a client that keeps up. False if this one is
+    /// not, for [`Self::queue_at`]; then nothing has changed. It is that without what passes through memory.
+    #[inline(never)] // so that what calls it is small enough to become part of the session's handler, and that of the reading
+    pub(crate) fn queue_next(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        local: &mut Local,
+        slot: u32,
+    ) -> bool {
+        if payload.len() > GATHER_BYTES_MAX
+            || self.state.blocked
+            || self.state.streaming
+            || self.behind.is_some()
+            || self.machine.close_sent()
+        {
+            return false;
+        }
+        let queue_bytes_max = self.rules.send_queue_bytes_max;
+        let Some(outgoing) = &mut self.outgoing else { return false };
+        let (header, header_bytes) = short_header(opcode, payload.len() as u16);
+        if outgoing.bytes() >= queue_bytes_max / 4 || !outgoing.gather_next(header, header_bytes, payload) {
+            return false;
+        }
+        local.counters.messages_out += 1;
+        local.mark_dirty(slot);
+        true
     }
 
     /// Queues a whole message.

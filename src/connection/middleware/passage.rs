@@ -56,7 +56,7 @@ impl<'a> Passage<'a> {
 
     /// The client. What is sent by it goes straight there, past all middleware.
     pub fn client(&mut self) -> Client<'_> {
-        Client::unguarded(self.link, self.local, self.me)
+        Client::unguarded(self.link, self.local, &self.me)
     }
 
     /// Room for a message of `bytes` bytes, empty, in this shard's memory.
