@@ -277,7 +277,8 @@ fn tasks_and_sockets_of_glommio_s_run_beside_the_shard() {
     let (tell, told) = flume::bounded(1);
     hand.does(move |_, cx| {
         let task = glommio::spawn_local(serve(tell));
-        cx.pipe(on_reactor(task), |worker, said, _| worker.say(said.expect("a peer"))).expect("there is room");
+        cx.pipe(on_reactor(task), |worker, said, _| worker.say(said.expect("a peer")))
+            .expect("there is room");
     });
     let address = told.recv_timeout(PATIENCE).expect("it listens");
     let mut peer = std::net::TcpStream::connect(address).expect("it accepts");

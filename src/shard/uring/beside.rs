@@ -120,17 +120,19 @@ impl Beside {
         }
     }
 
-    /// Sleeps in glommio. False: something had come.
+    /// Sleeps in glommio. False: something had come, or it was time already, and glommio had no turn.
     async fn sleep(&mut self, driver: &mut UringDriver, until: Time) -> bool {
         if let Some(bells) = &self.bells {
             bells.ring.waker.clear();
             bells.own.waker.clear();
         }
         let Some(left) = driver.doze(until) else { return false };
-        self.rest(driver.waker(), left).await;
+        let rested = self.rest(driver.waker(), left).await;
         driver.wake_up();
-        self.breathed_at = driver.now();
-        true
+        if rested {
+            self.breathed_at = driver.now();
+        }
+        rested
     }
 
     /// Has glommio look at its rings and timers, and run who can go on, once.
@@ -143,23 +145,23 @@ impl Beside {
         self.breathed_at = driver.now();
     }
 
-    /// Does not go on until something has happened, or for so long.
-    async fn rest(&mut self, waker: &Waker, most: Duration) {
-        let mut most = most;
+    /// Does not go on until something has happened, or for so long. False: it has not waited at all.
+    async fn rest(&mut self, waker: &Waker, mut most: Duration) -> bool {
         let mut begun = false;
         let mut timer: Option<Timer> = None;
-        poll_fn(|cx| {
+        let rested = poll_fn(|cx| {
             if replace(&mut begun, true) {
-                return Poll::Ready(()); // whatever it was
+                return Poll::Ready(true); // whatever it was
             }
             if self.bells.as_mut().is_none_or(|bells| bells.watch(cx).is_err()) {
                 most = most.min(SHORT);
             }
             waker.rests(Some(cx.waker().clone()));
-            Pin::new(timer.insert(Timer::new(most))).poll(cx).map(drop)
+            Pin::new(timer.insert(Timer::new(most))).poll(cx).map(|_| false)
         })
         .await;
         waker.rests(None);
+        rested
     }
 }
 

@@ -26,7 +26,11 @@ impl<R: Send + 'static> Host<R> {
     /// assert_eq!(host.join()?, 7);
     /// # std::io::Result::Ok(())
     /// ```
-    pub fn start(name: &str, cpu: Option<u32>, run: impl AsyncFnOnce() -> R + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        name: &str,
+        cpu: Option<u32>,
+        run: impl AsyncFnOnce() -> R + Send + 'static,
+    ) -> io::Result<Self> {
         let placement = cpu.map_or(Placement::Unbound, |cpu| Placement::Fixed(cpu as usize));
         LocalExecutorBuilder::new(placement)
             .name(name)
