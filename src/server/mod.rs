@@ -57,6 +57,7 @@ use route::Routes;
 use shared::{Phase, Shared};
 use signals::Heeded;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -476,12 +477,14 @@ impl Building {
             return; // another shard could not start
         }
         // A panic here is not an actor's (those are contained) but ours: what it left half done nobody can mend.
-        let alone = Alone(me);
+        ALONE.set(Some(Alone(me)));
         let turning = AssertUnwindSafe(shard.run(House::is_done)).catch_unwind().await;
         if turning.is_err() {
             give_up(me, "the driver panicked");
         }
-        std::mem::forget(alone);
+        if let Some(alone) = ALONE.take() {
+            std::mem::forget(alone);
+        }
         let Shard { driver, mut tenants, .. } = shard;
         drop(driver);
         tenants.forget();
@@ -526,13 +529,17 @@ impl Building {
     }
 }
 
-/// While a shard runs. Dropped only with the task that it is: a task that was given to glommio itself has panicked, and taken
-/// glommio along.
+/// A shard that runs. Dropped only by a thread that ends meanwhile: a task that was given to glommio itself has panicked, and
+/// taken glommio along.
 struct Alone(ShardId);
+
+thread_local! {
+    static ALONE: RefCell<Option<Alone>> = const { RefCell::new(None) };
+}
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        give_up(self.0, "a task that was spawned in glommio panicked, which nobody survives on its shard");
+        give_up(self.0, "a task that was spawned in glommio panicked");
     }
 }
 

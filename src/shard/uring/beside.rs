@@ -92,7 +92,12 @@ impl Beside {
         if !slept && now.since(self.breathed_at) >= BREATH {
             self.breathe(&mut shard.driver).await;
         }
-        shard.settle(until);
+        if until.is_some() {
+            // Unlike in its own ring, it may be awake because of something that is no completion.
+            let time_was_over = wake_at.is_some_and(|at| shard.driver.now() >= at);
+            shard.tenants.disarm(time_was_over && !shard.driver.has_completions());
+        }
+        shard.tell_sent();
     }
 
     /// Gives the ring its bell. Where there is none to be had, glommio's timers are all that ends a sleep, and sleeps are short.
@@ -211,8 +216,8 @@ impl Bell {
     }
 }
 
-/// While its shard is busy, glommio has a turn so often.
-const BREATH: Duration = Duration::from_micros(100);
+/// While its shard is busy, glommio has a turn so often. It costs ten calls into the kernel.
+const BREATH: Duration = Duration::from_micros(250);
 
 /// How long glommio still has its turns when nobody needs it any more: for what it has been told to close and to cancel, which it
 /// does in its own time; and because mostly somebody needs it again.
