@@ -37,6 +37,9 @@ pub mod guide;
 
 pub use server::Server;
 
+/// glommio as shards know it: another version would not find them. See [`on_reactor`](shard::on_reactor).
+pub use glommio;
+
 /// The result of running a server.
 pub type Result<T = (), E = server::Error> = std::result::Result<T, E>;
 

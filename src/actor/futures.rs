@@ -1,7 +1,8 @@
 //! Futures and streams in handlers: polled on the actor's shard, their results handed to the actor.
 //!
 //! A handler never waits: it hands the future over and says what is to be called with the result. The future needs no
-//! `Send` and no runtime; what wakes it may be anything, on any thread. It is dropped with its actor.
+//! `Send` and no runtime; what wakes it may be anything, on any thread. It is dropped with its actor. One of glommio's is marked:
+//! [`on_reactor`](crate::shard::on_reactor).
 
 use super::address::ActorId;
 use super::cell::{Cell, Next};

@@ -50,12 +50,14 @@ use crate::shard::{Mesh, Shard, ShardId, Stopwatch, Time};
 use crate::sync::Arc;
 use crate::topology::{Machine, plan};
 use crate::wire::http::{Page, Refusal};
+use futures_lite::FutureExt;
 use house::House;
 use pool::Threads;
 use route::Routes;
 use shared::{Phase, Shared};
 use signals::Heeded;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -296,7 +298,7 @@ impl Server {
         for ((place, mesh), listener) in plan.shards.iter().zip(meshes).zip(listeners) {
             let (building, ready, starts) = (building.clone(), ready.clone(), starts.clone());
             let cpu = plan.pinned.then_some(place.cpu);
-            let run = move || building.run(mesh, listener, ready, &starts);
+            let run = async move || building.run(mesh, listener, ready, &starts).await;
             hosts.push(Host::start(&format!("shard-{}", place.shard), cpu, run).map_err(Error::Shard)?);
         }
         drop((ready, starts));
@@ -453,7 +455,7 @@ struct Building {
 
 impl Building {
     /// One shard, from beginning to end, on its own thread.
-    fn run(
+    async fn run(
         self,
         mesh: Mesh<Envelope>,
         listener: OwnedFd,
@@ -475,17 +477,13 @@ impl Building {
             return; // another shard could not start
         }
         // A panic here is not an actor's (those are contained) but ours: what it left half done nobody can mend.
-        let turning = catch_unwind(AssertUnwindSafe(|| {
-            while !(shard.tenants.is_done() && shard.driver.is_quiet()) {
-                shard.turn();
-            }
-        }));
+        ALONE.set(Some(Alone(me)));
+        let turning = AssertUnwindSafe(shard.run(House::is_done)).catch_unwind().await;
         if turning.is_err() {
-            tracing::error!(
-                shard = me.0,
-                "the driver panicked; the process ends, since its clients cannot be served"
-            );
-            std::process::abort();
+            give_up(me, "the driver panicked");
+        }
+        if let Some(alone) = ALONE.take() {
+            std::mem::forget(alone);
         }
         let Shard { driver, mut tenants, .. } = shard;
         drop(driver);
@@ -529,6 +527,26 @@ impl Building {
         let house = House::new(local, shared, routes, &config, fastrand::u64(..));
         Ok(Shard::new(driver, house, config.pace()))
     }
+}
+
+/// A shard that runs. Dropped only by a thread that ends meanwhile: a task that was given to glommio itself has panicked, and
+/// taken glommio along.
+struct Alone(ShardId);
+
+thread_local! {
+    static ALONE: RefCell<Option<Alone>> = const { RefCell::new(None) };
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        give_up(self.0, "a task that was spawned in glommio panicked");
+    }
+}
+
+/// Nobody serves the clients of this shard any more.
+fn give_up(shard: ShardId, why: &str) -> ! {
+    tracing::error!(shard = shard.0, "{why}; the process ends, since its clients cannot be served");
+    std::process::abort();
 }
 
 /// What a panic said, of code that is not ours.

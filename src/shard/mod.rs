@@ -6,6 +6,7 @@
 //! - [`outgoing`]: what one connection has to send
 //! - `bulk`: reading large messages, as far as it is the same for every driver
 //! - [`mesh`]: lanes and doorbells between shards
+//! - [`on_reactor`]: futures that need glommio
 //! - [`time`]: the clock
 //! - [`wheel`]: the timer wheel
 //!
@@ -18,6 +19,7 @@ pub(crate) mod bulk;
 pub mod driver;
 pub mod mesh;
 pub mod outgoing;
+mod reactor;
 pub mod time;
 #[expect(unsafe_code, reason = "what the kernel reads and writes must outlive the request")]
 pub mod uring;
@@ -26,6 +28,7 @@ pub mod wheel;
 pub use driver::{Completion, Driver, Reader, Reading, Sent, Slot, SocketEvent, SocketId};
 pub use mesh::Mesh;
 pub use outgoing::Outgoing;
+pub use reactor::{OnReactor, on_reactor};
 pub(crate) use time::Stopwatch;
 pub use time::Time;
 pub use wheel::Wheel;
@@ -121,13 +124,18 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
     /// One turn: lanes, completions, mailboxes, timers, flush, one enter.
     pub fn turn(&mut self) -> Turn {
         let (busy, until) = self.work();
-        self.driver.enter(self.tenants.pool(), until);
-        self.settle(until);
+        self.end(until);
         match (busy, until) {
             (_, Some(_)) => Turn::Slept,
             (true, None) => Turn::Busy,
             (false, None) => Turn::Spun,
         }
+    }
+
+    /// The rest of a turn: its enter, in which it sleeps if there is an `until`, and the answers to its sends.
+    fn end(&mut self, until: Option<Time>) {
+        self.driver.enter(self.tenants.pool(), until);
+        self.settle(until);
     }
 
     /// A turn up to its enter: whether anything happened, and until when it may sleep. The simulator has other shards
@@ -175,8 +183,13 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
         if slept.is_some() {
             tenants.disarm(!driver.has_completions());
         }
-        while let Some(sent) = driver.next_sent() {
-            tenants.sent(sent);
+        self.tell_sent();
+    }
+
+    /// What became of this turn's sends.
+    fn tell_sent(&mut self) {
+        while let Some(sent) = self.driver.next_sent() {
+            self.tenants.sent(sent);
         }
     }
 }

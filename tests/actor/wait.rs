@@ -2,6 +2,7 @@
 
 use super::{Book, later, world_after, world_with};
 use corewire::prelude::*;
+use corewire::shard::on_reactor;
 use std::future::ready;
 
 /// Notes what it handles.
@@ -152,4 +153,38 @@ fn who_waits_and_stops_after_its_mail_in_one_go_has_what_it_waits_for_first() {
     });
     assert_eq!(book.take(), ["it has waited", "a stopped: Stopped"]);
     world.shut_down();
+}
+
+/// Notes how another ends.
+struct Witness(Address<Part>, Book);
+impl Actor for Witness {
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.watch(self.0).expect("there is room");
+    }
+}
+impl Handler<Down> for Witness {
+    type Reply = ();
+    fn handle(&mut self, down: Down, _: &mut Context<Self>) {
+        self.1.note(down.reason.to_string());
+    }
+}
+
+#[test]
+fn a_future_that_needs_glommio_says_in_the_simulator_that_there_is_none() {
+    let book = Book::default();
+    let theirs = book.clone();
+    let world = world_after(move |cx| {
+        let begin = |cx: &mut Context<Part>| {
+            cx.pipe(on_reactor(ready(())), |_, (), _| ()).expect("there is room");
+        };
+        let part = Part { name: "a", book: Book::default(), begin };
+        let part = cx.spawn(part).expect("there is a slot");
+        cx.spawn(Witness(part, theirs)).expect("there is a slot");
+    });
+    let noted = book.take();
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    for said in ["it panicked", "glommio", "`on_reactor`", "not the simulator"] {
+        assert!(noted[0].contains(said), "{said}: {noted:?}");
+    }
+    world.shut_down_after_panics(1);
 }

@@ -8,7 +8,7 @@
 //! - `middleware`: what stands before a route; `stats`: what the shards tell
 //! - `examples`, `chat`, `gateway`: each does what it says
 //! - `supervision`: crashes, restarts, ends that another shard hears of
-//! - `work`: jobs and the threads that do them
+//! - `work`: jobs and the threads that do them; `reactor`: futures of glommio's
 //! - `mail`: priorities, full mailboxes, futures; `park`, `asks`: messages and questions for a shard that sleeps
 //! - `services`, `place`, `names`: who is on every shard, who is started on another, and who is found from there
 
@@ -28,6 +28,7 @@ mod middleware;
 mod names;
 mod park;
 mod place;
+mod reactor;
 mod room_crowd;
 mod rooms;
 mod services;

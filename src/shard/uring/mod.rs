@@ -4,7 +4,7 @@
 //! - `receive`: the ring of buffers that the kernel receives into
 //! - [`driver`]: the ring itself
 //! - [`waker`]: how a shard is woken
-//! - [`host`]: the glommio executor that a shard runs in
+//! - [`host`]: the glommio executor that a shard runs in; `beside`: its turns, and sleeping there, while somebody needs them
 //! - [`affinity`]: where other threads may run
 //!
 //! Receiving is multishot: one request a connection, as many completions as there is data. Sending is one request
@@ -13,6 +13,7 @@
 //! waits.
 
 pub mod affinity;
+mod beside;
 pub mod driver;
 pub mod host;
 pub mod probe;

@@ -211,7 +211,7 @@ impl Treadmill {
                 (here.clone(), shared.clone(), script.clone(), routes.clone());
             let (config, figures) = (config.clone(), figures.clone());
             let (ready, starts) = (ready.clone(), starts.clone());
-            let run = move || -> io::Result<()> {
+            let run = async move || -> io::Result<()> {
                 let pool = Pool::new(&config.pool(true))?;
                 let _ = here.send((me, std::thread::current()));
                 drop(here); // so that one that cannot start is not waited for

@@ -2,13 +2,14 @@
 //!
 //! - here: `Driver`, and what the driver knows of each socket
 //! - `queue`: submitting, sleeping, taking completions out
-//! - `alarm`: when a sleep ends at the latest
+//! - `alarm`: when a sleep ends at the latest; `beside`: what it takes to sleep elsewhere
 //! - `requests`: what stays with the kernel, and how it is taken back
 //! - `bulk`: reading what is too much for receive blocks
 //! - `completions`: what they mean
 //! - `sends`: what is tried at once
 
 mod alarm;
+mod beside;
 mod bulk;
 mod completions;
 mod queue;
@@ -382,14 +383,9 @@ impl Driver for UringDriver {
             let Some(index) = self.starved.pop_front() else { break };
             self.arm_receive(index);
         }
-        // What this call itself settles is work: sockets to close, and blocks that come home from sends to those who
-        // starve. Neither posts a completion that would end a sleep.
-        let settles = !self.after.is_empty() || !(self.starved.is_empty() || self.sends.is_empty());
-        match until.filter(|_| !settles) {
-            // Submits as well, and one call does both. A block that another thread drops comes home without a word, so
-            // those who starve look again soon.
-            Some(until) if !self.starved.is_empty() => self.wait(until.min(self.now + STARVED_SLEEP_MAX)),
-            Some(until) => self.wait(until),
+        match until.filter(|_| !self.settles()) {
+            // Submits as well, and one call does both.
+            Some(until) => self.wait(self.at_latest(until)),
             None if self.has_work() => self.get_events(),
             None => {}
         }
@@ -420,6 +416,17 @@ impl UringDriver {
     /// Whether no socket is open: all that the kernel could still write into is at home.
     pub fn is_quiet(&self) -> bool {
         self.sockets.len() == self.free.len()
+    }
+
+    /// Whether this turn's call settles something by itself, which is work: sockets to close, and blocks that come home from
+    /// sends to those who starve. Neither posts a completion that would end a sleep.
+    fn settles(&self) -> bool {
+        !self.after.is_empty() || !(self.starved.is_empty() || self.sends.is_empty())
+    }
+
+    /// How long it may sleep: a block that another thread drops comes home without a word, so those who starve look again soon.
+    fn at_latest(&self, until: Time) -> Time {
+        if self.starved.is_empty() { until } else { until.min(self.now + STARVED_SLEEP_MAX) }
     }
 
     /// Whether a call into the kernel would do anything.
