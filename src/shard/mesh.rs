@@ -82,6 +82,7 @@ impl<T> Mesh<T> {
     ///
     /// # Panics
     /// If `to` is this shard or none: a shard has no lane to itself.
+    #[inline]
     pub fn send(&mut self, to: ShardId, item: T) -> Result<(), PushError<T>> {
         self.link(to).out.push(item)
     }
@@ -104,6 +105,7 @@ impl<T> Mesh<T> {
     }
 
     /// Hands out what came from other shards, at most `max` items from each, in order of sending.
+    #[inline]
     pub fn drain(&mut self, max: usize, mut sink: impl FnMut(ShardId, T)) {
         let shards = self.links.len();
         self.turn = (self.turn + 1) % shards;
@@ -153,12 +155,10 @@ impl<T> Mesh<T> {
         self.bells[usize::from(self.me.0)].disarm()
     }
 
+    #[inline]
     fn link(&mut self, to: ShardId) -> &mut Link<T> {
         let me = self.me;
-        self.links
-            .get_mut(usize::from(to.0))
-            .and_then(Option::as_mut)
-            .unwrap_or_else(|| panic!("no lane from {me:?} to {to:?}"))
+        self.links.get_mut(usize::from(to.0)).and_then(Option::as_mut).unwrap_or_else(|| no_lane(me, to))
     }
 }
 
@@ -169,4 +169,9 @@ impl<T> std::fmt::Debug for Mesh<T> {
             .field("shards", &self.links.len())
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn no_lane(from: ShardId, to: ShardId) -> ! {
+    panic!("no lane from {from:?} to {to:?}")
 }
