@@ -78,6 +78,15 @@ impl Envelope {
         }
     }
 
+    /// The same, if it is for a mailbox.
+    #[inline]
+    pub(crate) fn mail_priority(&self) -> Option<Priority> {
+        match self.what {
+            What::Message(_, priority) | What::Ask(_, priority, _) => Some(priority),
+            _ => None,
+        }
+    }
+
     /// When it is to be handled.
     #[inline]
     pub(crate) fn priority(&self) -> Priority {

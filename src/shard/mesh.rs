@@ -6,7 +6,7 @@
 
 use super::ShardId;
 use crate::ring::doorbell::Doorbell;
-use crate::ring::spsc::{self, Consumer, Producer, PushError};
+use crate::ring::spsc::{self, Consumer, Drain, Producer, PushError};
 use crate::sync::Arc;
 
 /// One shard's ends of all its lanes.
@@ -105,17 +105,20 @@ impl<T> Mesh<T> {
     }
 
     /// Hands out what came from other shards, at most `max` items from each, in order of sending.
-    #[inline]
     pub fn drain(&mut self, max: usize, mut sink: impl FnMut(ShardId, T)) {
+        self.drain_each(max, |from, lane| lane.for_each(|item| sink(from, item)));
+    }
+
+    /// The same, lane by lane: what `sink` does not take out of one stays there.
+    #[inline]
+    pub(crate) fn drain_each(&mut self, max: usize, mut sink: impl FnMut(ShardId, &mut Drain<'_, T>)) {
         let shards = self.links.len();
         self.turn = (self.turn + 1) % shards;
         for n in 0..shards {
             let from = (self.turn + n) % shards;
             let Some(link) = &mut self.links[from] else { continue };
             let room = link.back_out.room();
-            for item in link.lane.drain(max.min(room)) {
-                sink(ShardId(from as u16), item);
-            }
+            sink(ShardId(from as u16), &mut link.lane.drain(max.min(room)));
         }
     }
 

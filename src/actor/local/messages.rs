@@ -127,25 +127,26 @@ impl Local {
         let mut arrived = std::mem::take(&mut self.arrived);
         let Self { mesh, home, slots, kinds, mail, ready, .. } = self;
         let (me, mut waits) = (mesh.me(), false);
-        mesh.drain(max, |_, envelope| {
-            let to = envelope.to;
-            // Straight into its mailbox where it gets in without a question, unless mail before it has to be asked about.
-            if !matches!(envelope.what, What::Shard) {
+        mesh.drain_each(max, |_, lane| {
+            while let Some(envelope) = lane.peek() {
+                let to = envelope.to;
+                // Straight into its mailbox where it gets in without a question, unless mail before it has to be asked about.
                 if !waits
+                    && let Some(priority) = envelope.mail_priority()
                     && to.shard == me
                     && let Some(slot) = slots.get_mut(to.slot as usize)
                     && slot.takes_one_more(to, kinds)
                     && !mail.is_full()
                 {
-                    mail.push(&mut slot.mailbox, envelope);
+                    mail.push_with(&mut slot.mailbox, priority, || lane.next().expect("it was looked at"));
                     if slot.state.becomes_ready() {
                         ready.push_back(to.slot);
                     }
-                    return;
+                    continue;
                 }
-                waits = true;
+                waits |= !matches!(envelope.what, What::Shard);
+                arrived.extend(lane.next());
             }
-            arrived.push(envelope);
         });
         mesh.drain_back(|_, envelope| home.push_back(envelope));
         for mut envelope in arrived.drain(..) {
