@@ -179,6 +179,7 @@ impl Balancer {
     }
 
     /// Looks, shows what it sees, and has connections move if that is too much. `cpu`: what this thread has taken of its core.
+    #[inline(never)]
     pub(super) fn look(&mut self, cpu: Duration, shared: &Shared, local: &mut Local) {
         let (me, now) = (local.mesh.me(), local.now());
         let told = std::mem::replace(&mut self.told, shared.balance_asked()) != self.told;

@@ -1,4 +1,7 @@
 //! Those who live on one shard of a server: its connections, its actors, and whoever opens the door.
+//!
+//! What a turn asks every time is inlined into it, and what it rarely does is not: a shard that wakes for one message finds
+//! little of its code in the cache, so there should be little of it.
 
 use super::balance::Balancer;
 use super::metrics;
@@ -14,6 +17,7 @@ use crate::buf::Pool;
 use crate::connection::handshake::{self, Doorman, Handshake};
 use crate::connection::{Planted, Rules};
 use crate::ring::parcel::Parcel;
+use crate::shard::time::earlier;
 use crate::shard::{Completion, Driver, Sent, ShardId, Slot, SocketId, Tenants, Time};
 use crate::sync::Arc;
 use std::collections::VecDeque;
@@ -159,6 +163,14 @@ impl<S: Send + 'static> House<S> {
         })
     }
 
+    #[inline(never)]
+    fn accepted<D: Driver<Socket = S>>(&mut self, socket: S, peer: SocketAddr, driver: &mut D) {
+        self.door.back_off = Duration::ZERO;
+        let wanted = self.placer.wants_user();
+        let user = if wanted { self.user_of(&socket, peer, driver) } else { None };
+        self.place(socket, peer, user.as_deref());
+    }
+
     /// A peer has connected. What is on its way to a shard counts there already.
     fn place(&mut self, socket: S, peer: SocketAddr, user: Option<&[u8]>) {
         let me = self.me();
@@ -186,7 +198,24 @@ impl<S: Send + 'static> House<S> {
         self.arrivals.push(arrival);
     }
 
+    /// Has the driver do what is to be done to sockets.
+    #[inline(never)]
+    fn pass_on_requests<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
+        for request in self.local.requests.drain(..) {
+            match request {
+                Request::Pause(socket) => driver.pause(socket),
+                Request::Resume(socket) => driver.resume(socket),
+                Request::Bulk { socket, on } => driver.bulk(socket, on),
+                Request::WaitWritable(socket) => driver.wait_writable(socket),
+                Request::ShutdownWrite(socket) => driver.shutdown_write(socket),
+                Request::Close { socket, reset } => driver.close(socket, reset),
+                Request::Detach(socket) => driver.detach(socket),
+            }
+        }
+    }
+
     /// Makes connections of those that have arrived.
+    #[inline(never)]
     fn settle_in<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
         for Arrival { socket, peer, turned_away } in std::mem::take(&mut self.arrivals) {
             // Dropping the socket closes it.
@@ -205,6 +234,7 @@ impl<S: Send + 'static> House<S> {
     }
 
     /// The driver has let go of a socket: its owner moves with it, or stays after all.
+    #[cold]
     fn detached<D: Driver<Socket = S>>(&mut self, slot: Slot, was: SocketId, socket: S, driver: &mut D) {
         let requests = &mut self.local.requests;
         let is_closed =
@@ -229,6 +259,7 @@ impl<S: Send + 'static> House<S> {
     }
 
     /// Sends off who goes, and makes connections again of those who have come.
+    #[inline(never)]
     fn settle_movers<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
         for mover in std::mem::take(&mut self.moving_in) {
             self.counted += 1;
@@ -272,8 +303,17 @@ impl<S: Send + 'static> House<S> {
 
     /// Opens the door, closes it, or tries again after a failure.
     fn mind_door<D: Driver>(&mut self, driver: &mut D) {
-        let now = driver.now();
         let running = self.shared.phase() == Phase::Running;
+        let Door { opened, closed, again_at, .. } = self.door;
+        if running && opened && again_at.is_none() || !running && closed {
+            return;
+        }
+        self.move_door(running, driver);
+    }
+
+    #[inline(never)]
+    fn move_door<D: Driver>(&mut self, running: bool, driver: &mut D) {
+        let now = driver.now();
         if !running && !self.door.closed {
             self.door.closed = true;
             self.door.again_at = None; // else its shard would not sleep any more
@@ -285,6 +325,7 @@ impl<S: Send + 'static> House<S> {
         }
     }
 
+    #[cold]
     fn accept_failed(&mut self, error: &io::Error, now: Time) {
         let door = &mut self.door;
         if door.back_off.is_zero() {
@@ -298,9 +339,13 @@ impl<S: Send + 'static> House<S> {
     /// Says goodbye to some more of those who are here, and notes when nobody is left.
     fn go_on_leaving(&mut self) {
         let phase = self.shared.phase();
-        if phase == Phase::Running || self.goodbye.drained {
-            return;
+        if phase != Phase::Running && !self.goodbye.drained {
+            self.leave(phase);
         }
+    }
+
+    #[cold]
+    fn leave(&mut self, phase: Phase) {
         let now = self.local.now();
         self.local.leaving = true;
         let begun_at = *self.goodbye.begun_at.get_or_insert(now);
@@ -425,12 +470,7 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
                 self.balancer.see(slot);
                 self.local.run(slot, |cell, local, me| cell.readable(driver, local, me));
             }
-            Completion::Accepted(socket, peer) => {
-                self.door.back_off = Duration::ZERO;
-                let wanted = self.placer.wants_user();
-                let user = if wanted { self.user_of(&socket, peer, driver) } else { None };
-                self.place(socket, peer, user.as_deref());
-            }
+            Completion::Accepted(socket, peer) => self.accepted(socket, peer, driver),
             Completion::AcceptFailed(error) => self.accept_failed(&error, self.local.now()),
             Completion::Detached(slot, was, socket) => self.detached(slot, was, socket, driver),
         }
@@ -447,8 +487,12 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
 
     fn flush(&mut self, driver: &mut D) {
         self.mind_door(driver);
-        self.settle_in(driver);
-        self.settle_movers(driver);
+        if !self.arrivals.is_empty() {
+            self.settle_in(driver);
+        }
+        if !self.moving_in.is_empty() || !self.moving_out.is_empty() {
+            self.settle_movers(driver);
+        }
         self.go_on_leaving();
         self.local.shed();
         if self.balancer.is_due(self.local.now(), &self.shared) {
@@ -457,16 +501,8 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
         let (placer, shared) = (&self.placer, &self.shared);
         self.local.begin_moves(|to| placer.claim_on(to, shared));
         self.local.flush(|socket, outgoing| driver.send(socket, outgoing));
-        for request in self.local.requests.drain(..) {
-            match request {
-                Request::Pause(socket) => driver.pause(socket),
-                Request::Resume(socket) => driver.resume(socket),
-                Request::Bulk { socket, on } => driver.bulk(socket, on),
-                Request::WaitWritable(socket) => driver.wait_writable(socket),
-                Request::ShutdownWrite(socket) => driver.shutdown_write(socket),
-                Request::Close { socket, reset } => driver.close(socket, reset),
-                Request::Detach(socket) => driver.detach(socket),
-            }
+        if !self.local.requests.is_empty() {
+            self.pass_on_requests(driver);
         }
         self.local.sockets_are_closed();
     }
@@ -508,19 +544,23 @@ impl<S: Send + 'static, D: Driver<Socket = S>> Tenants<D> for House<S> {
     }
 
     fn next_timer(&self) -> Option<Time> {
+        let soonest = earlier(self.local.next_timer(), self.door.again_at);
         let Goodbye { begun_at, cut, drained, to_services, .. } = self.goodbye;
+        if begun_at.is_none() {
+            return soonest;
+        }
         let cut_at = begun_at.filter(|_| !cut && !drained).map(|begun_at| begun_at + self.drain_timeout);
         // The others do not say when they have ended too, and jobs do not say it to all.
-        let waits =
-            drained || to_services == ToServices::Said || begun_at.is_some() && self.local.actors() == 0;
+        let waits = drained || to_services == ToServices::Said || self.local.actors() == 0;
         let others_at = waits.then(|| self.local.now() + OTHERS_PAUSE);
-        [self.local.next_timer(), self.door.again_at, cut_at, others_at].into_iter().flatten().min()
+        earlier(soonest, earlier(cut_at, others_at))
     }
 
     fn arm(&mut self) -> bool {
         self.local.mesh.arm();
         self.local.calls().arm();
-        let something = self.local.mesh.has_mail() || <Self as Tenants<D>>::is_busy(self);
+        // All else was asked a moment ago, and only other threads can have changed anything.
+        let something = self.local.mesh.has_mail() || self.local.calls().is_raised();
         if something {
             self.local.mesh.disarm();
             self.local.calls().disarm();

@@ -150,12 +150,15 @@ impl<T> Mesh<T> {
 
     /// Says that this shard is about to sleep. Check [`Self::has_mail`] after it, and only then sleep.
     pub fn arm(&self) {
+        if self.links.len() == 1 {
+            return; // nobody would ring
+        }
         self.bells[usize::from(self.me.0)].arm();
     }
 
     /// Says that this shard is awake. False: somebody has rung.
     pub fn disarm(&self) -> bool {
-        self.bells[usize::from(self.me.0)].disarm()
+        self.links.len() > 1 && self.bells[usize::from(self.me.0)].disarm()
     }
 
     #[inline]

@@ -78,7 +78,7 @@ pub trait Tenants<D: Driver> {
     fn next_timer(&self) -> Option<Time>;
     /// About to sleep: arms the doorbell. Returns false, with the bell disarmed, if something came in meanwhile.
     fn arm(&mut self) -> bool;
-    /// Awake again. `unrung`: because the longest sleep was over, and nothing had completed.
+    /// Awake again. `unrung`: because its time was over, and nothing had completed.
     fn disarm(&mut self, unrung: bool);
     /// The shard's memory.
     fn pool(&mut self) -> &mut Pool;
@@ -155,13 +155,14 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
         tenants.flush(driver);
         tenants.publish(driver);
 
-        let busy = events > 0 || came || tenants.is_busy() || driver.has_completions();
+        let more = tenants.is_busy() || driver.has_completions();
+        let busy = events > 0 || came || more;
         if busy {
             self.busy_at = now;
         }
         let spinning = now.since(self.busy_at) < pace.busy_poll;
         let mut until = None;
-        if !(tenants.is_busy() || driver.has_completions() || spinning) && tenants.arm() {
+        if !more && !spinning && tenants.arm() {
             let latest = now + pace.sleep_max;
             until = Some(tenants.next_timer().map_or(latest, |timer| timer.min(latest)));
         }
@@ -171,8 +172,8 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
     /// A turn's end, after its enter.
     pub(crate) fn settle(&mut self, slept: Option<Time>) {
         let Self { driver, tenants, .. } = self;
-        if let Some(until) = slept {
-            tenants.disarm(driver.now() >= until && !driver.has_completions());
+        if slept.is_some() {
+            tenants.disarm(!driver.has_completions());
         }
         while let Some(sent) = driver.next_sent() {
             tenants.sent(sent);

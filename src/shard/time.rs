@@ -51,6 +51,14 @@ impl Add<Duration> for Time {
     }
 }
 
+/// The earlier of two times that may never come.
+pub(crate) fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
 /// A clock that goes on during a turn, for what is measured and decides nothing. In the simulator it stands still, and
 /// nothing is measured.
 #[derive(Debug, Clone, Copy, Default)]

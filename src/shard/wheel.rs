@@ -5,6 +5,7 @@
 //! owner's number indexes: 16 bytes each, none of them left over, and nothing is allocated to set one again.
 
 use super::Time;
+use std::cell::Cell;
 
 /// An alarm for each of many numbered owners, one at most: setting it again moves it.
 ///
@@ -34,6 +35,9 @@ pub struct Wheel {
     rung: u32,
     /// Everything due at or before this millisecond is in no slot.
     expired_ms: u64,
+    /// Nothing in a slot is due before this millisecond; `UNKNOWN` until somebody asks. A turn that comes before it touches
+    /// no slot, of which there are more than a cache holds.
+    soonest_ms: Cell<u64>,
     len: usize,
 }
 
@@ -65,6 +69,7 @@ impl Wheel {
             occupied: [0; SLOTS / 64],
             rung: NONE,
             expired_ms: 0,
+            soonest_ms: Cell::new(u64::MAX),
             len: 0,
         }
     }
@@ -79,6 +84,7 @@ impl Wheel {
         }
         let due_ms = due.as_nanos().div_ceil(1_000_000).max(self.expired_ms + 1);
         self.alarms[number as usize].due_ms = due_ms;
+        self.soonest_ms.set(self.soonest_ms.get().min(due_ms));
         self.len += 1;
         let index = slot_of(due_ms);
         let slot = &mut self.slots[index];
@@ -107,8 +113,18 @@ impl Wheel {
 
     /// Has every alarm ring that is due at `now`. They come out of [`Self::pop`] in order of time to the millisecond (if
     /// the last call was less than a round ago), and in the order in which they were set within one.
+    #[inline]
     pub fn expire(&mut self, now: Time) {
         let now_ms = now.as_millis();
+        if now_ms >= self.soonest_ms.get() {
+            self.go_round(now_ms);
+        }
+        self.expired_ms = self.expired_ms.max(now_ms);
+    }
+
+    #[inline(never)] // once an alarm, and `expire` is asked every turn
+    fn go_round(&mut self, now_ms: u64) {
+        self.soonest_ms.set(UNKNOWN);
         // After a long sleep one round visits every slot: going round twice would find nothing new.
         let mut tick_ms = (self.expired_ms + 1).max(now_ms.saturating_sub(SLOTS as u64 - 1));
         while tick_ms <= now_ms {
@@ -123,7 +139,6 @@ impl Wheel {
             }
             tick_ms += 1;
         }
-        self.expired_ms = self.expired_ms.max(now_ms);
     }
 
     /// Takes the next alarm that has rung.
@@ -143,11 +158,20 @@ impl Wheel {
     }
 
     /// When the first alarm is due, or a little before: where alarms were taken back it may name the time of one of those,
-    /// once. Looks at every slot that holds something, until it finds one of this round.
+    /// once. The first to ask after one has rung looks at every slot that holds something, until it finds one of this round.
+    #[inline]
     pub fn next(&self) -> Option<Time> {
         if self.rung != NONE {
             return Some(time(self.expired_ms));
         }
+        if self.soonest_ms.get() == UNKNOWN {
+            self.soonest_ms.set(self.find_soonest());
+        }
+        (self.len > 0).then(|| time(self.soonest_ms.get()))
+    }
+
+    #[inline(never)]
+    fn find_soonest(&self) -> u64 {
         let start = slot_of(self.expired_ms + 1);
         let round_end_ms = self.expired_ms + SLOTS as u64;
         let mut first_ms = u64::MAX;
@@ -162,11 +186,11 @@ impl Wheel {
                 bits &= bits - 1;
                 first_ms = first_ms.min(self.first_ms(index));
                 if first_ms <= round_end_ms && slot_of(first_ms) == index {
-                    return Some(time(first_ms)); // slots come in order of time
+                    return first_ms; // slots come in order of time
                 }
             }
         }
-        (first_ms != u64::MAX).then(|| time(first_ms))
+        first_ms
     }
 
     /// How many alarms are set, those included that have rung and were not taken.
@@ -263,5 +287,7 @@ fn round_of(ms: u64) -> u32 {
 }
 
 const NONE: u32 = u32::MAX;
+/// Less than any millisecond that an alarm may have.
+const UNKNOWN: u64 = 0;
 const SLOTS: usize = 4096;
 const _: () = assert!(SLOTS.is_power_of_two()); // a slot is found by mask

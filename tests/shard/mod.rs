@@ -1,4 +1,5 @@
-//! Promises of `shard` that need no kernel.
+//! Promises of `shard` by itself.
 
+mod alarm;
 mod mesh;
 mod wheel;

@@ -82,6 +82,13 @@ impl Local {
 
     /// A turn begins: lanes may have room again.
     pub(super) fn go_on_sending(&mut self) {
+        if !self.moves.held_up.is_empty() {
+            self.send_held_up();
+        }
+    }
+
+    #[inline(never)]
+    fn send_held_up(&mut self) {
         for slot in std::mem::take(&mut self.moves.held_up) {
             if self.waiting_for(slot) > 0 {
                 self.queue_mail(slot);

@@ -93,7 +93,6 @@ impl Local {
 
     /// Tells those whose time is up, at most `max`.
     pub(super) fn expire_asks(&mut self, max: usize) {
-        self.asks.expire(self.now);
         for _ in 0..max {
             let Some((ask, who)) = self.asks.next_expired() else { break };
             self.answered(Asker { who, ask }, Err(AskError::TimedOut));

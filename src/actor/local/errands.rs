@@ -51,6 +51,13 @@ impl Local {
 
     /// Does what this shard was told to, and sends on what found a lane full.
     pub(super) fn run_errands(&mut self) {
+        if self.has_errands() {
+            self.run_all_errands();
+        }
+    }
+
+    #[inline(never)]
+    fn run_all_errands(&mut self) {
         for to in 0..self.errands_out.len() {
             while let Some(errand) = self.errands_out[to].pop_front() {
                 if let Err(errand) = self.set_out(ShardId(to as u16), errand) {

@@ -124,6 +124,17 @@ impl Local {
 
     /// Takes what other shards sent, at most `max` from each.
     pub(crate) fn lanes(&mut self, max: usize) {
+        if self.mesh.shards() > 1 {
+            self.drain_lanes(max);
+        }
+        self.run_errands();
+        if !self.returns.is_empty() {
+            self.return_mail();
+        }
+    }
+
+    #[inline(never)]
+    fn drain_lanes(&mut self, max: usize) {
         let mut arrived = std::mem::take(&mut self.arrived);
         let Self { mesh, home, slots, kinds, mail, ready, .. } = self;
         let (me, mut waits) = (mesh.me(), false);
@@ -162,8 +173,6 @@ impl Local {
             }
         }
         self.arrived = arrived;
-        self.run_errands();
-        self.return_mail();
     }
 
     /// An envelope goes back to its sender, who is told why.
@@ -195,6 +204,7 @@ impl Local {
         }
     }
 
+    #[inline(never)]
     fn return_mail(&mut self) {
         for _ in 0..self.returns.len() {
             let Some(envelope) = self.returns.pop_front() else { return };
@@ -246,6 +256,13 @@ impl Local {
     /// Lets actors handle what waits for them, at most `max` messages: first what came back, then a few from each in
     /// turn.
     pub(crate) fn deliver(&mut self, max: usize) {
+        if !(self.ready.is_empty() && self.home.is_empty() && self.notices.is_empty()) {
+            self.deliver_mail(max);
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_mail(&mut self, max: usize) {
         let mut left = max;
         while left > 0 {
             if let Some(notice) = self.notices.pop_front() {
@@ -386,9 +403,13 @@ impl Local {
 
     /// Hears what other threads have said, `max` words at most.
     pub(crate) fn hear_outside(&mut self, max: usize) {
-        if !self.calls.is_raised() {
-            return;
+        if self.calls.is_raised() {
+            self.hear_calls(max);
         }
+    }
+
+    #[inline(never)]
+    fn hear_calls(&mut self, max: usize) {
         let mut heard = std::mem::take(&mut self.heard);
         self.calls.hear(max, &mut heard);
         for to in heard.pokes.drain(..) {

@@ -178,7 +178,7 @@ pub(crate) struct Local {
     pub(crate) jobs: Jobs,
     /// To be done here.
     errands: VecDeque<Errand>,
-    /// For other shards, by their numbers, and found the way full.
+    /// For other shards, by their numbers, and found the way full. Empty where there are no others.
     errands_out: Vec<VecDeque<Errand>>,
     /// For the shard itself, from other shards.
     pub(crate) shard_mail: VecDeque<Parcel>,
@@ -261,7 +261,8 @@ impl Local {
     ) -> Self {
         crash::install_hook();
         let calls = outside.calls(mesh.me()).clone();
-        let errands_out = (0..mesh.shards()).map(|_| VecDeque::new()).collect();
+        let others = Some(mesh.shards()).filter(|&shards| shards > 1).unwrap_or(0);
+        let errands_out = (0..others).map(|_| VecDeque::new()).collect();
         Self {
             me: mesh.me(),
             now: Time::ZERO,
@@ -327,7 +328,6 @@ impl Local {
         self.traces = trail::is_on();
         self.heartbeat.beat();
         self.go_on_sending();
-        crash::look_here();
     }
 
     pub(crate) fn now(&self) -> Time {

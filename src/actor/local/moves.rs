@@ -125,7 +125,14 @@ impl Local {
     }
 
     /// Begins some of the moves that were asked for, where `claim` finds room. Nobody is running.
-    pub(crate) fn begin_moves(&mut self, mut claim: impl FnMut(ShardId) -> bool) {
+    pub(crate) fn begin_moves(&mut self, claim: impl FnMut(ShardId) -> bool) {
+        if !self.moves.asked.is_empty() {
+            self.begin_some_moves(claim);
+        }
+    }
+
+    #[inline(never)]
+    fn begin_some_moves(&mut self, mut claim: impl FnMut(ShardId) -> bool) {
         // Each looks through what the shard has of timers and questions.
         let looked_at = (self.timers.len() + self.asks.places()).max(1);
         for _ in 0..(LOOKED_AT_PER_TURN / looked_at).clamp(1, MOVES_PER_TURN) {

@@ -5,6 +5,7 @@
 use super::Local;
 use super::families::{Child, Stage};
 use crate::actor::cell::Cell;
+use crate::actor::crash;
 use crate::actor::service::Services;
 use crate::actor::{ActorId, Reason, Supervision};
 use crate::shard::ShardId;
@@ -41,8 +42,9 @@ impl Local {
         }
     }
 
-    /// Starts them, in their order.
+    /// Starts them, in their order: the first that happens on the shard's own thread.
     pub(crate) fn start_services(&mut self) {
+        crash::look_here();
         for ToStart(id, cell) in std::mem::take(&mut self.services) {
             self.fill(id, cell);
         }

@@ -29,9 +29,13 @@ impl Local {
 
     /// What was put off is sent now, if nothing else is to be done or it has waited long enough.
     fn take_up(&mut self) {
-        if self.put_off.is_empty() {
-            return;
+        if !self.put_off.is_empty() {
+            self.take_up_some();
         }
+    }
+
+    #[inline(never)]
+    fn take_up_some(&mut self) {
         self.put_off_turns += 1;
         if self.put_off_turns < LOW_WAITS && self.has_work() {
             return;
@@ -99,9 +103,13 @@ impl Local {
 
     /// If memory ran short: sheds the connection that holds the most.
     pub(crate) fn shed(&mut self) {
-        if !std::mem::take(&mut self.memory_short) {
-            return;
+        if std::mem::take(&mut self.memory_short) {
+            self.shed_largest();
         }
+    }
+
+    #[cold]
+    fn shed_largest(&mut self) {
         let queued =
             |slot: &u32| self.slots[*slot as usize].cell.as_ref().map_or(0, |cell| cell.held_bytes());
         if let Some(largest) = self.slots().max_by_key(queued).filter(|slot| queued(slot) > 0) {

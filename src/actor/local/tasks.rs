@@ -145,6 +145,13 @@ impl Local {
 
     /// Polls who was woken, at most `max` and each once.
     pub(crate) fn poll_tasks(&mut self, max: usize) {
+        if self.has_ready_tasks() {
+            self.poll_ready_tasks(max);
+        }
+    }
+
+    #[inline(never)]
+    fn poll_ready_tasks(&mut self, max: usize) {
         for _ in 0..self.tasks.ready.len().min(max) {
             let Some(index) = self.tasks.ready.pop_front() else { return };
             self.poll_task(index);

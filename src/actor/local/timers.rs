@@ -7,6 +7,7 @@ use crate::actor::envelope::{Envelope, What};
 use crate::actor::{Priority, Route, Sendable};
 use crate::ring::parcel::Parcel;
 use crate::shard::Time;
+use crate::shard::time::earlier;
 use std::time::Duration;
 
 impl Local {
@@ -117,7 +118,7 @@ impl Local {
     }
 
     pub(crate) fn next_timer(&self) -> Option<Time> {
-        [self.ticks.next(), self.timer_wheel.next(), self.asks.next()].into_iter().flatten().min()
+        earlier(earlier(self.ticks.next(), self.timer_wheel.next()), self.asks.next())
     }
 
     /// Whether something was due and has not fired.
@@ -129,6 +130,15 @@ impl Local {
     /// turns, and others are heard between them.
     pub(crate) fn fire(&mut self) {
         self.ticks.expire(self.now);
+        self.timer_wheel.expire(self.now);
+        self.asks.expire(self.now);
+        if self.has_due() {
+            self.fire_due();
+        }
+    }
+
+    #[inline(never)]
+    fn fire_due(&mut self) {
         for _ in 0..FIRED_PER_TURN {
             let Some(slot) = self.ticks.pop() else { break };
             if self.slots[slot as usize].cell.is_none() {
@@ -137,7 +147,6 @@ impl Local {
             }
             self.run(slot, |cell, local, me| cell.tick(local, me));
         }
-        self.timer_wheel.expire(self.now);
         for _ in 0..FIRED_PER_TURN {
             let Some(index) = self.timer_wheel.pop() else { break };
             if let Some(every) = self.timers[index as usize].every.take() {

@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 impl UringDriver {
     /// A completion of a watch.
+    #[inline(never)]
     pub(super) fn watched(&mut self, index: u32, result: i32, more: bool) {
         let entry = &mut self.sockets[index as usize];
         entry.state.watching = more;
@@ -35,6 +36,7 @@ impl UringDriver {
     }
 
     /// The next socket that may be read.
+    #[inline(never)]
     pub(super) fn next_readable(&mut self) -> Option<Completion<Socket>> {
         let index = self.bulk.next()?;
         let entry = &mut self.sockets[index as usize];

@@ -92,6 +92,7 @@ impl UringDriver {
         }
     }
 
+    #[inline(never)]
     pub(super) fn writable(&mut self, index: u32, result: i32) -> Option<Completion<Socket>> {
         let entry = &mut self.sockets[index as usize];
         entry.state.polling = false;
@@ -113,6 +114,7 @@ impl UringDriver {
         Some(Completion::Socket(slot, SocketEvent::Writable))
     }
 
+    #[inline(never)]
     pub(super) fn accepted(&mut self, result: i32, more: bool) -> Option<Completion<Socket>> {
         if !more {
             self.accepting = false;

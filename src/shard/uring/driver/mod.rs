@@ -2,17 +2,20 @@
 //!
 //! - here: `Driver`, and what the driver knows of each socket
 //! - `queue`: submitting, sleeping, taking completions out
+//! - `alarm`: when a sleep ends at the latest
 //! - `requests`: what stays with the kernel, and how it is taken back
 //! - `bulk`: reading what is too much for receive blocks
 //! - `completions`: what they mean
 //! - `sends`: what is tried at once
 
+mod alarm;
 mod bulk;
 mod completions;
 mod queue;
 mod requests;
 mod sends;
 
+use self::alarm::Alarm;
 use self::queue::{
     OP_ACCEPT, OP_IGNORED, OP_READABLE, OP_RECEIVE, OP_RING, OP_SEND, OP_WRITABLE, op_of, setup, user_data,
 };
@@ -61,6 +64,7 @@ pub struct UringConfig {
 pub struct UringDriver {
     ring: IoUring,
     receive: ReceiveRing,
+    alarm: Alarm,
     me: ShardId,
     peers: Arc<Peers>,
     epoch: Instant,
@@ -158,6 +162,7 @@ impl UringDriver {
         let mut driver = Self {
             ring,
             receive,
+            alarm: Alarm::default(),
             me,
             peers,
             epoch: config.epoch,

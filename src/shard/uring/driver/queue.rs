@@ -2,9 +2,8 @@
 
 use super::UringDriver;
 use crate::shard::Time;
-use io_uring::{IoUring, squeue, types};
+use io_uring::{IoUring, squeue};
 use std::io;
-use std::time::Duration;
 
 impl UringDriver {
     pub(super) fn push(&mut self, entry: &squeue::Entry) {
@@ -39,11 +38,12 @@ impl UringDriver {
     /// Moves completions out of the ring.
     pub(super) fn harvest(&mut self) {
         loop {
-            let Self { ring, pending, sends, .. } = self;
+            let Self { ring, pending, sends, alarm, .. } = self;
             for cqe in ring.completion() {
                 let data = cqe.user_data();
                 match op_of(data) {
                     OP_SEND => sends[index_of(data) as usize].fell_short = Some(cqe.result()),
+                    OP_ALARM => alarm.has_rung(),
                     _ => pending.push_back((data, cqe.result(), cqe.flags())),
                 }
             }
@@ -68,14 +68,13 @@ impl UringDriver {
         }
     }
 
+    /// Submits, and sleeps until something completes: the alarm at `until`, if nothing else.
     pub(super) fn wait(&mut self, until: Time) {
-        let left = until.since(Time::ZERO + self.epoch.elapsed());
-        let left = types::Timespec::from(left.max(Duration::from_micros(1)));
-        let arguments = types::SubmitArgs::new().timespec(&left);
-        match self.ring.submitter().submit_with_args(1, &arguments) {
+        self.set_alarm(until);
+        match self.ring.submit_and_wait(1) {
             Ok(_) => {}
             Err(error) => match error.raw_os_error() {
-                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => {}
+                Some(libc::EINTR | libc::EBUSY | libc::EAGAIN) => {}
                 _ => panic!("io_uring_enter refused to wait: {error}"),
             },
         }
@@ -124,6 +123,7 @@ pub(super) const OP_BELL: u8 = 5;
 pub(super) const OP_RING: u8 = 6;
 pub(super) const OP_CANCEL: u8 = 7;
 pub(super) const OP_READABLE: u8 = 8;
+pub(super) const OP_ALARM: u8 = 9;
 
 /// `IORING_ENTER_GETEVENTS` of linux/io_uring.h.
 const ENTER_GETEVENTS: u32 = 1;

@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 impl UringDriver {
     /// Receives from a socket, or watches it if it is in bulk; as soon as the kernel has let go of the other of these.
+    #[inline(never)]
     pub(super) fn arm_receive(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
         let Some(fd) = &entry.fd else { return };
@@ -33,6 +34,7 @@ impl UringDriver {
         self.push(&receive);
     }
 
+    #[inline(never)]
     pub(super) fn arm_bell(&mut self) {
         let bell = self.peers.wakers[usize::from(self.me.0)].0.as_raw_fd();
         let poll = opcode::PollAdd::new(types::Fd(bell), libc::POLLIN as u32)
@@ -76,6 +78,7 @@ impl UringDriver {
     }
 
     /// A cancel did not find its request, or could not end it.
+    #[cold]
     pub(super) fn cancel_failed(&mut self, index: u32) {
         let entry = &self.sockets[index as usize];
         let State { receiving, watching, paused, closing, polling, detaching, .. } = entry.state;
@@ -92,6 +95,7 @@ impl UringDriver {
     }
 
     /// Ends the life of a socket that its owner has let go and the kernel too.
+    #[inline(never)]
     pub(super) fn release(&mut self, index: u32) {
         let entry = &mut self.sockets[index as usize];
         let State { closing, detaching, receiving, watching, polling, .. } = entry.state;
@@ -110,6 +114,11 @@ impl UringDriver {
 
     /// The next socket that the kernel has let go of, to be told.
     pub(super) fn next_detached(&mut self) -> Option<Completion<Socket>> {
+        if self.detached.is_empty() { None } else { self.tell_detached() }
+    }
+
+    #[cold]
+    fn tell_detached(&mut self) -> Option<Completion<Socket>> {
         let index = self.detached.pop_front()?;
         let entry = &mut self.sockets[index as usize];
         let (slot, fd) = (entry.slot, entry.fd.take());
