@@ -53,6 +53,7 @@
 //! | weakened, in `src/ring/parcel.rs` | caught by `parcel::` |
 //! | --- | --- |
 //! | `drop` forgets the message; `downcast` drops it a second time | `a_parcel_through_a_lane_is_dropped_once` |
+//! | `fill` forgets what was in there | `what_a_parcel_is_filled_with_is_dropped_once` |
 //! | `take` leaves the type as it was; `take` forgets what it reads | `what_is_taken_out_of_a_parcel_is_dropped_once` |
 
 /// The twin of `src/sync.rs`: the same names, loom's types.

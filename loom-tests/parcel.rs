@@ -52,5 +52,30 @@ fn what_is_taken_out_of_a_parcel_is_dropped_once() {
     });
 }
 
+#[test]
+fn what_a_parcel_is_filled_with_is_dropped_once() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let (mut tx, mut rx) = spsc::channel(2);
+        let theirs = drops.clone();
+        let sender = thread::spawn(move || {
+            let mut parcel = Parcel::empty();
+            parcel.fill(Sendable(Counted::new(1, &theirs)));
+            parcel.fill((Sendable(Counted::new(2, &theirs)), [0u8; 100])); // the first goes
+            assert_eq!(theirs.load(Ordering::Relaxed), 1);
+            drop(tx.push(parcel));
+        });
+        sender.join().unwrap();
+        for mut parcel in rx.drain(1) {
+            let large = parcel.take::<(Sendable, [u8; 100])>();
+            assert!(large.is_some());
+            parcel.fill(Sendable(Counted::new(3, &drops))); // over nothing
+            drop(large);
+            assert_eq!(drops.load(Ordering::Relaxed), 2);
+        }
+        assert_eq!(drops.load(Ordering::Relaxed), 3);
+    });
+}
+
 /// Loom's cells are `Send` if what they hold is, as the standard ones.
 struct Sendable(#[expect(dead_code, reason = "its drop is what counts")] Counted);

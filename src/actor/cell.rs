@@ -5,6 +5,7 @@ use super::envelope::Returned;
 use super::local::{ActorKind, Local};
 use super::moving::Packed;
 use super::{Actor, Context, Reason, Stopping};
+use crate::ring::typed::Typed;
 use crate::shard::{Outgoing, Reader, ShardId, SocketEvent, SocketId};
 use std::any::Any;
 use std::io;
@@ -13,7 +14,7 @@ use std::io;
 /// that is inside is compiled for its type.
 pub(crate) trait Cell {
     /// The actor, and what its context lends it besides: a connection, for a session.
-    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>);
+    fn parts(&mut self) -> (Typed<'_>, Lent<'_>);
 
     /// What its kind has in common.
     fn kind(&self) -> ActorKind;
@@ -198,7 +199,8 @@ impl<A: Actor> Plain<A> {
     }
 
     fn with(&mut self, local: &mut Local, me: ActorId, f: impl FnOnce(&mut A, &mut Context<'_, A>)) -> Next {
-        let mut cx = Context::new(local, me, &mut self.nothing);
+        let mut lent = (&mut self.nothing).into();
+        let mut cx = Context::new(local, me, &mut lent);
         f(&mut self.actor, &mut cx);
         if cx.is_stopping() { self.stop(local, me) } else { Next::Stay }
     }
@@ -210,7 +212,8 @@ impl<A: Actor> Plain<A> {
         if local.would_return(me, &reason) {
             return Next::End(reason); // its mail is the next one's
         }
-        match self.actor.stopping(&mut Context::new(local, me, &mut self.nothing)) {
+        let mut lent = (&mut self.nothing).into();
+        match self.actor.stopping(&mut Context::new(local, me, &mut lent)) {
             Stopping::Now => Next::End(reason),
             Stopping::AfterMail => Next::AfterMail(reason),
         }
@@ -218,8 +221,8 @@ impl<A: Actor> Plain<A> {
 }
 
 impl<A: Actor> Cell for Plain<A> {
-    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
-        (&mut self.actor, (&mut self.nothing).into())
+    fn parts(&mut self) -> (Typed<'_>, Lent<'_>) {
+        (Typed::new(&mut self.actor), (&mut self.nothing).into())
     }
 
     fn kind(&self) -> ActorKind {
@@ -247,7 +250,8 @@ impl<A: Actor> Cell for Plain<A> {
     }
 
     fn end(&mut self, reason: &Reason, local: &mut Local, me: ActorId) {
-        self.actor.stopped(reason, &mut Context::new(local, me, &mut self.nothing));
+        let mut lent = (&mut self.nothing).into();
+        self.actor.stopped(reason, &mut Context::new(local, me, &mut lent));
     }
 
     fn shut_down(&mut self, local: &mut Local, me: ActorId, now: bool) -> Next {

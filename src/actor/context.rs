@@ -2,7 +2,7 @@
 
 use super::address::{ActorId, Address, SendError};
 use super::ask::{Answers, Ask, WITHIN};
-use super::cell::{Extra, Guard, Lent};
+use super::cell::Lent;
 use super::local::Local;
 use super::recipient::To;
 use super::{Actor, Handler, Priority, Sendable};
@@ -35,10 +35,9 @@ use std::time::Duration;
 pub struct Context<'a, A> {
     pub(crate) local: &'a mut Local,
     pub(crate) me: ActorId,
-    /// What this kind of actor has besides: a session's connection.
-    pub(crate) extra: &'a mut dyn Extra,
-    /// Who stands between the actor and that: a connection's middleware.
-    pub(crate) guard: Option<&'a mut dyn Guard>,
+    /// What this kind of actor has besides: a session's connection. Where its cell has put it: to copy what was just written
+    /// word by word in larger pieces is to wait for it.
+    pub(crate) lent: &'a mut Lent<'a>,
     stopping: bool,
     actor: PhantomData<fn(A)>,
 }
@@ -54,9 +53,10 @@ pub struct TimerId {
 
 impl<'a, A: Actor> Context<'a, A> {
     #[inline]
-    pub(crate) fn new(local: &'a mut Local, me: ActorId, lent: impl Into<Lent<'a>>) -> Self {
-        let Lent { extra, guard } = lent.into();
-        Self { local, me, extra, guard, stopping: false, actor: PhantomData }
+    pub(crate) fn new(local: &'a mut Local, me: ActorId, lent: &'a mut Lent<'a>) -> Self {
+        let ActorId { generation, slot, shard } = me; // as it was written, for the same reason
+        let me = ActorId { generation, slot, shard };
+        Self { local, me, lent, stopping: false, actor: PhantomData }
     }
 
     /// This actor's address, the same for all its life.

@@ -1,7 +1,7 @@
 //! A message on its way: to whom, from whom, and what to do with it on arrival.
 
 use super::address::{ActorId, Refused};
-use super::ask::{AskError, AskId};
+use super::ask::{Answers, AskError, AskId, AtOnce};
 use super::cell::{Cell, Next};
 use super::local::Local;
 use super::mailbox::MailId;
@@ -40,6 +40,15 @@ pub(crate) enum What {
 const _: () = assert!(size_of::<Envelope>() == 128); // two cache lines: a message between shards moves them both
 
 impl What {
+    /// A message, with `ask` one whose answer is waited for.
+    #[inline]
+    pub(crate) fn message(delivery: &'static Delivery, priority: Priority, ask: Option<AskId>) -> Self {
+        match ask {
+            None => Self::Message(delivery, priority),
+            Some(ask) => Self::Ask(delivery, priority, ask),
+        }
+    }
+
     /// When it is to be handled.
     #[inline]
     pub(crate) fn priority(self) -> Priority {
@@ -65,6 +74,15 @@ impl Envelope {
             What::Message(delivery, priority) | What::Ask(delivery, priority, _) => {
                 Some((delivery, priority))
             }
+            _ => None,
+        }
+    }
+
+    /// The same, if it is for a mailbox.
+    #[inline]
+    pub(crate) fn mail_priority(&self) -> Option<Priority> {
+        match self.what {
+            What::Message(_, priority) | What::Ask(_, priority, _) => Some(priority),
             _ => None,
         }
     }
@@ -100,8 +118,8 @@ impl Envelope {
 /// What is known about a message to an actor when neither's type is.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Opens the envelope, calls the handler of its message's type, and answers who asks.
-    pub(crate) deliver: fn(&mut dyn Cell, MailId, &mut Local, ActorId) -> Next,
+    /// Opens the envelope, calls the handler of its message's type, and answers who asks. Goes on with what is alike behind it.
+    pub(crate) deliver: fn(&mut dyn Cell, MailId, &mut Local, &ActorId) -> Next,
     /// What it says that it is the latest of.
     pub(crate) key: fn(&Parcel) -> Option<u64>,
     /// The actor's type, and the message's.
@@ -144,13 +162,19 @@ pub(crate) fn deliver<A: Handler<M>, M: Sendable>(
     cell: &mut dyn Cell,
     letter: MailId,
     local: &mut Local,
-    me: ActorId,
+    me: &ActorId,
 ) -> Next {
-    let (message, asker) = local.open::<M>(letter);
-    with_actor(cell, local, me, |actor: &mut A, cx| {
+    with_actor(cell, local, *me, |actor: &mut A, cx| {
+        let (message, asker) = cx.local.open::<M>(letter);
         let reply = actor.handle(message, cx);
         if let Some(asker) = asker {
-            cx.local.answer(asker, Ok(Parcel::new(reply)));
+            return cx.local.answer(asker, Ok(Parcel::new(reply)));
+        }
+        drop(reply);
+        while !cx.is_stopping()
+            && let Some(message) = cx.local.take_alike::<M>(me.slot, <A as Answers<M, AtOnce>>::DELIVERY)
+        {
+            actor.handle(message, cx);
         }
     })
 }
@@ -167,27 +191,28 @@ pub(crate) fn deliver_request<A: Handler<Request<M, R>>, M: Sendable, R: Send + 
     cell: &mut dyn Cell,
     letter: MailId,
     local: &mut Local,
-    me: ActorId,
+    me: &ActorId,
 ) -> Next {
     let priority = local.priority_of(letter);
     let (message, asker) = local.open::<M>(letter);
     let Some(asker) = asker else { return Next::Stay }; // made for asks, so there is always one
     let request = Request { message, reply: ReplyTo::new(asker, priority, local.calls().clone()) };
-    with_actor(cell, local, me, |actor: &mut A, cx| {
+    with_actor(cell, local, *me, |actor: &mut A, cx| {
         actor.handle(request, cx);
     })
 }
 
 /// Calls `f` with the actor inside `cell`, and asks the cell what follows if it wants to stop.
+#[inline]
 pub(crate) fn with_actor<A: Actor>(
     cell: &mut dyn Cell,
     local: &mut Local,
     me: ActorId,
     f: impl FnOnce(&mut A, &mut Context<'_, A>),
 ) -> Next {
-    let (actor, lent) = cell.parts();
-    let actor = actor.downcast_mut::<A>().expect("an address carries the type of its actor");
-    let mut cx = Context::new(local, me, lent);
+    let mut parts = cell.parts();
+    let actor = parts.0.get::<A>().expect("an address carries the type of its actor");
+    let mut cx = Context::new(local, me, &mut parts.1);
     f(actor, &mut cx);
     if cx.is_stopping() { cell.stop(local, me) } else { Next::Stay }
 }

@@ -94,7 +94,7 @@ impl<'a, A: Actor> Context<'a, A> {
         self.local.check_task(future).map(|future| {
             let task = Piped { future, into: Some(into), actor: PhantomData };
             let id = self.local.add_task(self.me, Box::pin(task), true);
-            self.extra.wait(self.local);
+            self.lent.extra.wait(self.local);
             id
         })
     }

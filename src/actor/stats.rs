@@ -9,6 +9,7 @@ use super::histogram::Histogram;
 use super::local::outsider;
 use super::outside::Word;
 use super::{Actor, Context};
+use crate::ring::typed::Typed;
 use crate::shard::ShardId;
 use std::borrow::Cow;
 use std::fmt;
@@ -165,7 +166,7 @@ impl<A: Actor> Context<'_, A> {
         name: impl Into<Cow<'static, str>>,
         read: impl Fn(&A) -> i64 + 'static,
     ) -> Result<(), ProbesFull> {
-        let read = Box::new(move |actor: &dyn std::any::Any| actor.downcast_ref::<A>().map_or(0, &read));
+        let read = Box::new(move |actor: Typed<'_>| actor.get::<A>().map_or(0, |actor| read(actor)));
         if self.local.add_probe(name.into(), self.me, read) { Ok(()) } else { Err(ProbesFull(())) }
     }
 }

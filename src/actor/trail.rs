@@ -35,13 +35,14 @@ struct Carried {
 const CARRIED: &Delivery = &Delivery { deliver, key, names: || ("", ""), passes_duty: false };
 const CARRIED_WITH_DUTY: &Delivery = &Delivery { deliver, key, names: || ("", ""), passes_duty: true };
 
-fn deliver(cell: &mut dyn Cell, letter: MailId, local: &mut Local, me: ActorId) -> Next {
+fn deliver(cell: &mut dyn Cell, letter: MailId, local: &mut Local, me: &ActorId) -> Next {
     let (Carried { span, delivery, parcel }, asker) = local.open(letter);
     let (from, what) = match asker {
         Some(Asker { who, ask }) => (Some(who), What::Ask(delivery, Priority::Normal, ask)),
         None => (None, What::Message(delivery, Priority::Normal)),
     };
-    let letter = local.lay(Envelope { to: me, from, what, parcel });
+    local.run_alone(); // what comes after it has a span of its own, or none
+    let letter = local.lay(Envelope { to: *me, from, what, parcel });
     span.in_scope(|| (delivery.deliver)(cell, letter, local, me))
 }
 

@@ -17,10 +17,10 @@ use crate::actor::local::{ActorKind, Local};
 use crate::actor::moving::Packed;
 use crate::actor::{ActorId, Context, Reason};
 use crate::buf::Buf;
+use crate::ring::typed::Typed;
 use crate::shard::{Outgoing, Reader, ShardId, SocketEvent, SocketId, Time};
 use crate::wire::frame::Opcode;
 use crate::wire::{CloseCode, Kind};
-use std::any::Any;
 use std::io;
 
 /// A session, its link, and what is around them: its middleware, or nothing.
@@ -45,8 +45,8 @@ impl<S: Session, G: Around> Connection<S, G> {
         f: impl FnOnce(&mut S, &mut Context<'_, S>) -> R,
     ) -> R {
         let _span = self.around.enter();
-        let lent = Lent { extra: &mut self.link, guard: self.around.guard() };
-        let mut cx = Context::new(local, me, lent);
+        let mut lent = Lent { extra: &mut self.link, guard: self.around.guard() };
+        let mut cx = Context::new(local, me, &mut lent);
         let result = f(&mut self.session, &mut cx);
         if cx.is_stopping() {
             self.close(Close::normal(), local, me);
@@ -100,8 +100,8 @@ impl<S: Session, G: Around> Connection<S, G> {
         let began = begin_message(local);
         // Not by `call`: a closure that is called from two places is compiled apart, and the message passes through memory.
         let answer = if G::NONE {
-            let lent = Lent { extra: &mut self.link, guard: None };
-            let mut cx = Context::new(local, me, lent);
+            let mut lent = Lent { extra: &mut self.link, guard: None };
+            let mut cx = Context::new(local, me, &mut lent);
             let answer = self.session.message(message, &mut cx);
             if cx.is_stopping() {
                 self.close(Close::normal(), local, me);
@@ -185,8 +185,8 @@ fn begin_message(local: &mut Local) -> Option<Time> {
 }
 
 impl<S: Session, G: Around> Cell for Connection<S, G> {
-    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
-        (&mut self.session, Lent { extra: &mut self.link, guard: self.around.guard() })
+    fn parts(&mut self) -> (Typed<'_>, Lent<'_>) {
+        (Typed::new(&mut self.session), Lent { extra: &mut self.link, guard: self.around.guard() })
     }
 
     fn kind(&self) -> ActorKind {

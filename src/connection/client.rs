@@ -27,9 +27,9 @@ pub struct Client<'a> {
 impl<S: Session> Context<'_, S> {
     /// The client of this session.
     pub fn client(&mut self) -> Client<'_> {
-        let extra: &mut dyn Any = self.extra;
+        let extra: &mut dyn Any = self.lent.extra;
         let link = extra.downcast_mut::<Link>().expect("a session's context carries its link");
-        let guard = self.guard.as_mut().map(|guard| &mut **guard as &mut dyn Guard);
+        let guard = self.lent.guard.as_mut().map(|guard| &mut **guard as &mut dyn Guard);
         Client { link, local: self.local, me: &self.me, guard }
     }
 

@@ -8,8 +8,8 @@ use crate::actor::cell::{Cell, Lent, Next};
 use crate::actor::envelope::Returned;
 use crate::actor::local::{ActorKind, Local, Request};
 use crate::actor::moving::Packed;
+use crate::ring::typed::Typed;
 use crate::shard::{Outgoing, Reader, Reading, SocketEvent, SocketId, Time};
-use std::any::Any;
 use std::io;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ impl Farewell {
 }
 
 impl Cell for Farewell {
-    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
+    fn parts(&mut self) -> (Typed<'_>, Lent<'_>) {
         unreachable!("nobody has the address of a connection that is being let go")
     }
 

@@ -10,6 +10,7 @@ use crate::actor::local::{ActorKind, Local, Request};
 use crate::actor::moving::Packed;
 use crate::actor::outside::Calls;
 use crate::buf::{Buf, Exhausted};
+use crate::ring::typed::Typed;
 use crate::shard::{SocketEvent, SocketId};
 use crate::wire::handshake::{self, Progress};
 use crate::wire::http::{self, Refusal};
@@ -346,7 +347,7 @@ impl Handshake {
 }
 
 impl Cell for Handshake {
-    fn parts(&mut self) -> (&mut dyn Any, Lent<'_>) {
+    fn parts(&mut self) -> (Typed<'_>, Lent<'_>) {
         unreachable!("nobody has the address of a connection that has not been upgraded")
     }
 

@@ -5,6 +5,7 @@
 //! - [`flag`]: whether a box that other threads fill is worth a look.
 //! - [`returns`]: how a block goes home to the shard that owns its memory, and the count that says when.
 //! - [`parcel`]: a message of any type in an envelope of one size.
+//! - [`typed`]: a loan of a value of any type, on one core; here because it is unsafe in the same way.
 //!
 //! Does not know: what travels, shards, pools, the kernel. The wake-up itself is the caller's: this room only
 //! says who has to make it. Atomics come from [`crate::sync`], so that `loom-tests` can mount these very files
@@ -18,3 +19,4 @@ pub mod flag;
 pub mod parcel;
 pub mod returns;
 pub mod spsc;
+pub mod typed;

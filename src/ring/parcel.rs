@@ -14,6 +14,9 @@
 //! let mut parcel = Parcel::new([7; 4]);
 //! assert_eq!(parcel.take::<[i32; 4]>(), Some([7; 4])); // out of where it lies; the rest is not moved
 //! assert_eq!(parcel.take::<[i32; 4]>(), None);
+//!
+//! parcel.fill("hi"); // and into where it is to lie
+//! assert_eq!(parcel.take::<&str>(), Some("hi"));
 //! ```
 
 use std::any::{TypeId, type_name};
@@ -31,6 +34,8 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 pub struct Parcel {
     contents: Contents,
     kind: &'static Kind,
+    /// Its keeper's, where there would be nothing.
+    label: u32,
     /// `Send`, because [`Parcel::new`] asks for it; not `Sync`, because it does not ask for that.
     _not_sync: PhantomData<Cell<()>>,
 }
@@ -46,6 +51,53 @@ impl Parcel {
             // SAFETY: a box fits whatever it holds (asserted below).
             unsafe { Self::hold(Box::new(message), &Wrapped::<M>::BOXED) }
         }
+    }
+
+    /// With `()` in it.
+    pub const fn empty() -> Self {
+        Self { contents: Contents(MaybeUninit::uninit()), kind: &NOTHING, label: 0, _not_sync: PhantomData }
+    }
+
+    /// Puts another message in, written where it is to lie. What was in there is dropped.
+    #[inline]
+    pub fn fill<M: Send + 'static>(&mut self, message: M) {
+        if !std::ptr::eq(self.kind, &NOTHING) {
+            self.clear();
+        }
+        let address = self.contents.address_mut();
+        // Nothing is dropped by writing over it: it was `()`, or is now.
+        if const { fits::<M>() } {
+            // SAFETY: an `M` fits, and the place is ours.
+            unsafe { address.cast::<M>().write(message) };
+            self.kind = &Wrapped::<M>::INLINE;
+        } else {
+            let boxed = Box::new(message);
+            // SAFETY: a box fits whatever it holds (asserted below), and the place is ours.
+            unsafe { address.cast::<Box<M>>().write(boxed) };
+            self.kind = &Wrapped::<M>::BOXED;
+        }
+    }
+
+    /// Drops what is in there. What is left holds `()`.
+    #[cold]
+    #[inline(never)]
+    fn clear(&mut self) {
+        let label = self.label;
+        drop(std::mem::replace(self, Self::empty()));
+        self.label = label;
+    }
+
+    /// What its keeper has written on it, 0 to begin with. It says nothing of the message, and filling or emptying the
+    /// parcel leaves it as it is.
+    #[inline]
+    pub fn label(&self) -> u32 {
+        self.label
+    }
+
+    /// Writes on it.
+    #[inline]
+    pub fn set_label(&mut self, label: u32) {
+        self.label = label;
     }
 
     /// The message, if it is an `M`.
@@ -75,7 +127,7 @@ impl Parcel {
             return None;
         }
         // Before the message is read: whatever happens then, it is not dropped here as well. A `()` is everywhere.
-        self.kind = const { &Wrapped::<()>::INLINE };
+        self.kind = &NOTHING;
         let address = self.contents.address();
         Some(if const { fits::<M>() } {
             // SAFETY: `new` put an `M` there: the type was `M`, and what fits is never boxed. It is read once, since the
@@ -90,7 +142,9 @@ impl Parcel {
     /// True if the message is an `M`.
     #[inline]
     pub fn is<M: 'static>(&self) -> bool {
-        self.kind.type_id == const { TypeId::of::<M>() }
+        let usual = if const { fits::<M>() } { &Wrapped::<M>::INLINE } else { &Wrapped::<M>::BOXED };
+        // A constant may have more than one address, so only the type decides.
+        std::ptr::eq(self.kind, usual) || self.kind.type_id == const { TypeId::of::<M>() }
     }
 
     /// The message, if it is an `M`, to look at.
@@ -123,7 +177,8 @@ impl Parcel {
     /// # Safety
     /// A `C` fits, and `kind` is of it.
     unsafe fn hold<C>(contents: C, kind: &'static Kind) -> Self {
-        let mut parcel = Self { contents: Contents(MaybeUninit::uninit()), kind, _not_sync: PhantomData };
+        let place = Contents(MaybeUninit::uninit());
+        let mut parcel = Self { contents: place, kind, label: 0, _not_sync: PhantomData };
         // SAFETY: `C` is no larger and no more aligned than `Contents` (the caller's promise), which is ours.
         unsafe { parcel.contents.address_mut().cast::<C>().write(contents) };
         parcel
@@ -131,7 +186,11 @@ impl Parcel {
 }
 
 impl Drop for Parcel {
+    #[inline]
     fn drop(&mut self) {
+        if std::ptr::eq(self.kind, &NOTHING) {
+            return;
+        }
         // SAFETY: `kind` belongs to what `new` put there, or `take` left; `downcast` takes it out only past a
         // `ManuallyDrop`, so it is there, and this is its only drop.
         unsafe { (self.kind.drop)(self.contents.address_mut()) }
@@ -165,6 +224,9 @@ struct Kind {
     /// Takes the address of the contents: a message, or the box that holds it.
     drop: unsafe fn(*mut u8),
 }
+
+/// Of a parcel that is empty.
+static NOTHING: Kind = Wrapped::<()>::INLINE;
 
 struct Wrapped<M>(PhantomData<M>);
 

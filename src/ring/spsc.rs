@@ -174,6 +174,21 @@ pub struct Drain<'a, T> {
     taken: bool,
 }
 
+impl<T> Drain<'_, T> {
+    /// The next item, to look at where it lies.
+    #[inline]
+    pub fn peek(&self) -> Option<&T> {
+        if self.left == 0 {
+            return None;
+        }
+        self.consumer.lane.slot(self.consumer.head).with(|slot| {
+            // SAFETY: as in `next`, which has not read it yet: that moves `head`, and needs `&mut self`, which nobody has while
+            // what is returned lives.
+            Some(unsafe { &*slot.cast::<T>() })
+        })
+    }
+}
+
 impl<T> Iterator for Drain<'_, T> {
     type Item = T;
 

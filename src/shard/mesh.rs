@@ -6,7 +6,7 @@
 
 use super::ShardId;
 use crate::ring::doorbell::Doorbell;
-use crate::ring::spsc::{self, Consumer, Producer, PushError};
+use crate::ring::spsc::{self, Consumer, Drain, Producer, PushError};
 use crate::sync::Arc;
 
 /// One shard's ends of all its lanes.
@@ -82,6 +82,7 @@ impl<T> Mesh<T> {
     ///
     /// # Panics
     /// If `to` is this shard or none: a shard has no lane to itself.
+    #[inline]
     pub fn send(&mut self, to: ShardId, item: T) -> Result<(), PushError<T>> {
         self.link(to).out.push(item)
     }
@@ -105,15 +106,19 @@ impl<T> Mesh<T> {
 
     /// Hands out what came from other shards, at most `max` items from each, in order of sending.
     pub fn drain(&mut self, max: usize, mut sink: impl FnMut(ShardId, T)) {
+        self.drain_each(max, |from, lane| lane.for_each(|item| sink(from, item)));
+    }
+
+    /// The same, lane by lane: what `sink` does not take out of one stays there.
+    #[inline]
+    pub(crate) fn drain_each(&mut self, max: usize, mut sink: impl FnMut(ShardId, &mut Drain<'_, T>)) {
         let shards = self.links.len();
         self.turn = (self.turn + 1) % shards;
         for n in 0..shards {
             let from = (self.turn + n) % shards;
             let Some(link) = &mut self.links[from] else { continue };
             let room = link.back_out.room();
-            for item in link.lane.drain(max.min(room)) {
-                sink(ShardId(from as u16), item);
-            }
+            sink(ShardId(from as u16), &mut link.lane.drain(max.min(room)));
         }
     }
 
@@ -156,12 +161,10 @@ impl<T> Mesh<T> {
         self.links.len() > 1 && self.bells[usize::from(self.me.0)].disarm()
     }
 
+    #[inline]
     fn link(&mut self, to: ShardId) -> &mut Link<T> {
         let me = self.me;
-        self.links
-            .get_mut(usize::from(to.0))
-            .and_then(Option::as_mut)
-            .unwrap_or_else(|| panic!("no lane from {me:?} to {to:?}"))
+        self.links.get_mut(usize::from(to.0)).and_then(Option::as_mut).unwrap_or_else(|| no_lane(me, to))
     }
 }
 
@@ -172,4 +175,9 @@ impl<T> std::fmt::Debug for Mesh<T> {
             .field("shards", &self.links.len())
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn no_lane(from: ShardId, to: ShardId) -> ! {
+    panic!("no lane from {from:?} to {to:?}")
 }

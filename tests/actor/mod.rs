@@ -7,6 +7,7 @@ mod life;
 mod log;
 mod mailbox;
 mod place;
+mod run;
 mod send;
 mod service;
 mod stats;

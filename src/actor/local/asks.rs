@@ -35,7 +35,7 @@ impl Local {
             return Err(SendError::Full(message));
         }
         let ask = self.asks.insert(Pending { asker: from, callback }, Some(self.now + within));
-        let sent = self.post(to.id, What::Ask(to.delivery, priority, ask), message, Some(from));
+        let sent = self.post(to, priority, Some(ask), message, Some(from));
         match &sent {
             Ok(()) => self.counters.asks += 1,
             Err(_) => {
@@ -64,7 +64,7 @@ impl Local {
         priority: Priority,
         asker: Asker,
     ) -> Result<(), SendError<M>> {
-        self.post(to.id, What::Ask(to.delivery, priority, asker.ask), message, Some(asker.who))
+        self.post(to, priority, Some(asker.ask), message, Some(asker.who))
     }
 
     /// Answers a question of anybody's, here or on another shard.

@@ -1,10 +1,11 @@
 //! Mailboxes of this shard: what gets in, and what is done when one is full.
 
 use super::Local;
+use super::slots::Slot;
 use crate::actor::address::{ActorId, Refused};
 use crate::actor::ask::AskError;
 use crate::actor::cell::Cell;
-use crate::actor::envelope::Envelope;
+use crate::actor::envelope::{Delivery, Envelope};
 use crate::actor::mailbox::MailId;
 use crate::actor::reply::Asker;
 use crate::actor::trail::look_inside;
@@ -35,6 +36,15 @@ pub(super) struct Known {
     slots: u32,
 }
 
+impl Slot {
+    /// Whether it is of whom a message is for, and that has room in its mailbox.
+    #[inline]
+    pub(super) fn takes_one_more(&self, to: ActorId, kinds: &[Known]) -> bool {
+        self.accepts(to)
+            && kinds.get(usize::from(self.kind)).is_some_and(|known| self.mailbox.len() < known.slots)
+    }
+}
+
 /// Of what a message is the latest. The type is the message's: keys of different ones have nothing to do with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Latest {
@@ -47,9 +57,9 @@ pub(super) struct Latest {
 impl Local {
     /// Puts an envelope into its mailbox here, or hands it back.
     pub(super) fn deposit(&mut self, envelope: Envelope) -> Option<(Refused, Envelope)> {
-        let (to, priority) = (envelope.to, envelope.priority());
+        let to = envelope.to;
         if self.has_place(to) {
-            self.put_with(to, priority, || envelope);
+            self.put(envelope);
             return None;
         }
         if self.slots.get(to.slot as usize).is_some_and(|slot| slot.accepts(to)) {
@@ -61,10 +71,9 @@ impl Local {
 
     /// Whether one more message gets into an actor's mailbox without a question.
     #[inline]
-    pub(super) fn has_place(&self, to: ActorId) -> bool {
-        self.slots.get(to.slot as usize).is_some_and(|slot| {
-            slot.accepts(to) && slot.mailbox.len() < self.kinds[usize::from(slot.kind)].slots
-        }) && !self.mail.is_full()
+    fn has_place(&self, to: ActorId) -> bool {
+        let slot = self.slots.get(to.slot as usize);
+        slot.is_some_and(|slot| slot.takes_one_more(to, &self.kinds)) && !self.mail.is_full()
     }
 
     /// The same where the mailbox is full, or what is in it matters.
@@ -93,7 +102,7 @@ impl Local {
                     && self.mail.holds(place, to)
                 {
                     let earlier = self.mail.replace(place, envelope);
-                    earlier.into_iter().for_each(|earlier| self.drop_mail(earlier));
+                    self.drop_mail(earlier);
                 } else if full {
                     return Some((Refused::Full, envelope));
                 } else {
@@ -107,21 +116,9 @@ impl Local {
 
     /// Puts an envelope into its mailbox, where there is room.
     fn put(&mut self, envelope: Envelope) -> MailId {
-        let (to, priority) = (envelope.to, envelope.priority());
-        self.put_with(to, priority, || envelope)
-    }
-
-    /// The same, with an envelope that is made where it is to lie.
-    #[inline]
-    pub(super) fn put_with(
-        &mut self,
-        to: ActorId,
-        priority: Priority,
-        make: impl FnOnce() -> Envelope,
-    ) -> MailId {
-        let slot = &mut self.slots[to.slot as usize];
-        let place = self.mail.push_with(&mut slot.mailbox, priority, make);
-        self.queue_mail(to.slot);
+        let slot = envelope.to.slot;
+        let place = self.mail.push(&mut self.slots[slot as usize].mailbox, envelope);
+        self.queue_mail(slot);
         place
     }
 
@@ -150,6 +147,23 @@ impl Local {
         self.mail.open(letter)
     }
 
+    /// Takes what is to be handled next by the actor that is running, if it is an `M` too that is delivered the same way, so
+    /// that a run of messages finds its actor once. Nobody waits for an answer to it, and it is not timed.
+    #[inline]
+    pub(crate) fn take_alike<M: 'static>(&mut self, slot: u32, delivery: &'static Delivery) -> Option<M> {
+        let Self { slots, mail, counters, notices, latest, run_until, .. } = self;
+        if counters.handled >= *run_until {
+            return None;
+        }
+        let slot = slots.get_mut(slot as usize)?;
+        if slot.state.waiting || !notices.is_empty() || !latest.is_empty() {
+            return None;
+        }
+        let message = mail.take_alike(&mut slot.mailbox, delivery)?;
+        counters.handled += 1;
+        Some(message)
+    }
+
     /// With which priority an envelope came that was unlinked and not opened yet.
     pub(crate) fn priority_of(&self, letter: MailId) -> Priority {
         self.mail.unlinked(letter).priority()
@@ -157,7 +171,7 @@ impl Local {
 
     /// Lays an envelope into no mailbox, to be opened at once.
     pub(crate) fn lay(&mut self, envelope: Envelope) -> MailId {
-        self.mail.lay(|| envelope)
+        self.mail.lay(envelope)
     }
 
     /// Nobody will handle it, and its sender is not told unless it waits for an answer.

@@ -3,7 +3,7 @@
 use super::Local;
 use super::tasks::Held;
 use crate::actor::address::{ActorId, Refused, SendError};
-use crate::actor::ask::AskError;
+use crate::actor::ask::{AskError, AskId};
 use crate::actor::cell::{Cell, Next};
 use crate::actor::envelope::{Delivery, Envelope, Returned, What};
 use crate::actor::handle::Outside;
@@ -25,7 +25,7 @@ impl Local {
         priority: Priority,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        self.post(to.id, What::Message(to.delivery, priority), message, from)
+        self.post(to, priority, None, message, from)
     }
 
     /// Sends to an actor of this shard in the next turn in which there is room. As many are under way as actors, if each has
@@ -47,61 +47,79 @@ impl Local {
         }
     }
 
-    /// Puts a message into a mailbox of this shard, or into the lane to another.
+    /// Puts a message into a mailbox of this shard, or into the lane to another. With `ask`, its answer is waited for.
     #[inline]
     pub(super) fn post<M: Sendable>(
         &mut self,
-        to: ActorId,
-        what: What,
+        to: Route,
+        priority: Priority,
+        ask: Option<AskId>,
         message: M,
         from: Option<ActorId>,
     ) -> Result<(), SendError<M>> {
-        if self.traces {
-            return self.post_carried(to, what, message, from);
+        let Route { id: to, delivery } = to;
+        if to.shard == self.me && !self.traces {
+            let Self { slots, kinds, mail, ready, .. } = self;
+            if let Some(slot) = slots.get_mut(to.slot as usize)
+                && slot.takes_one_more(to, kinds)
+                && !mail.is_full()
+            {
+                mail.write(
+                    &mut slot.mailbox,
+                    to,
+                    from,
+                    What::message(delivery, priority, ask),
+                    priority,
+                    message,
+                );
+                if slot.state.becomes_ready() {
+                    ready.push_back(to.slot);
+                }
+                return Ok(());
+            }
         }
-        if to.shard == self.me && self.has_place(to) {
-            self.put_with(to, what.priority(), || Envelope { to, from, what, parcel: Parcel::new(message) });
-            return Ok(());
-        }
-        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
-        self.put_out(envelope, |parcel| parcel)
+        let what = What::message(delivery, priority, ask);
+        self.put_out(Envelope { to, from, what, parcel: Parcel::new(message) }).map_err(|(why, parcel)| {
+            let message = parcel.downcast().expect("it was packed a moment ago");
+            match why {
+                Refused::Full => SendError::Full(message),
+                Refused::Gone => SendError::Gone(message),
+            }
+        })
     }
 
-    /// The same with a span. Apart, so that without one an envelope is written where it stays and not moved.
+    /// Puts an envelope into a mailbox or a lane, with a span if somebody wants those. If it is refused, its parcel comes back
+    /// as it was.
+    #[inline(never)]
+    fn put_out(&mut self, envelope: Envelope) -> Result<(), (Refused, Parcel)> {
+        if envelope.to.shard == self.me || self.traces {
+            return self.put_out_with_care(envelope);
+        }
+        match self.mesh.send(envelope.to.shard, envelope) {
+            Ok(()) => Ok(()),
+            Err(PushError::Full(envelope)) => Err((Refused::Full, envelope.parcel)),
+            Err(PushError::Closed(envelope)) => Err((Refused::Gone, envelope.parcel)),
+        }
+    }
+
+    /// The same where the mailbox is of this shard, or it is to have a span.
     #[cold]
     #[inline(never)]
-    fn post_carried<M: Sendable>(
-        &mut self,
-        to: ActorId,
-        what: What,
-        message: M,
-        from: Option<ActorId>,
-    ) -> Result<(), SendError<M>> {
-        let envelope = Envelope { to, from, what, parcel: Parcel::new(message) };
-        self.put_out(envelope.carried(), uncarried)
-    }
-
-    /// Puts an envelope with an `M` into a mailbox or a lane. If it is refused, what `uncover` makes of it is the `M`.
-    #[inline(always)]
-    fn put_out<M: Sendable>(
-        &mut self,
-        envelope: Envelope,
-        uncover: impl Fn(Parcel) -> Parcel,
-    ) -> Result<(), SendError<M>> {
-        let unpack =
-            |envelope: Envelope| uncover(envelope.parcel).downcast().expect("it was packed a moment ago");
-        let to = envelope.to.shard;
-        if to == self.me {
-            return match self.deposit(envelope) {
-                None => Ok(()),
-                Some((Refused::Full, envelope)) => Err(SendError::Full(unpack(envelope))),
-                Some((Refused::Gone, envelope)) => Err(SendError::Gone(unpack(envelope))),
-            };
+    fn put_out_with_care(&mut self, mut envelope: Envelope) -> Result<(), (Refused, Parcel)> {
+        if self.traces {
+            envelope = envelope.carried();
         }
-        self.mesh.send(to, envelope).map_err(|error| match error {
-            PushError::Full(envelope) => SendError::Full(unpack(envelope)),
-            PushError::Closed(envelope) => SendError::Gone(unpack(envelope)),
-        })
+        let to = envelope.to.shard;
+        let refused = if to == self.me {
+            self.deposit(envelope)
+        } else {
+            match self.mesh.send(to, envelope) {
+                Ok(()) => None,
+                Err(PushError::Full(envelope)) => Some((Refused::Full, envelope)),
+                Err(PushError::Closed(envelope)) => Some((Refused::Gone, envelope)),
+            }
+        };
+        refused.map_or(Ok(()), |(why, envelope)| Err((why, uncarried(envelope.parcel))))
     }
 
     /// Takes what other shards sent, at most `max` from each.
@@ -118,8 +136,29 @@ impl Local {
     #[inline(never)]
     fn drain_lanes(&mut self, max: usize) {
         let mut arrived = std::mem::take(&mut self.arrived);
-        let Self { mesh, home, .. } = self;
-        mesh.drain(max, |_, envelope| arrived.push(envelope));
+        let Self { mesh, home, slots, kinds, mail, ready, .. } = self;
+        let (me, mut waits) = (mesh.me(), false);
+        mesh.drain_each(max, |_, lane| {
+            while let Some(envelope) = lane.peek() {
+                let to = envelope.to;
+                // Straight into its mailbox where it gets in without a question, unless mail before it has to be asked about.
+                if !waits
+                    && let Some(priority) = envelope.mail_priority()
+                    && to.shard == me
+                    && let Some(slot) = slots.get_mut(to.slot as usize)
+                    && slot.takes_one_more(to, kinds)
+                    && !mail.is_full()
+                {
+                    mail.push_with(&mut slot.mailbox, priority, || lane.next().expect("it was looked at"));
+                    if slot.state.becomes_ready() {
+                        ready.push_back(to.slot);
+                    }
+                    continue;
+                }
+                waits |= !matches!(envelope.what, What::Shard);
+                arrived.extend(lane.next());
+            }
+        });
         mesh.drain_back(|_, envelope| home.push_back(envelope));
         for mut envelope in arrived.drain(..) {
             if let What::Shard = envelope.what {
@@ -246,46 +285,68 @@ impl Local {
                 left -= self.send_on(slot).clamp(1, left);
                 continue;
             }
-            let mut handled = 0;
-            let mut owed = None; // an answer, by the handler that runs
-            let ran = self.try_run(slot, |cell, local, me| {
-                while handled < MAIL_PER_ACTOR.min(left) {
-                    let entry = &mut local.slots[slot as usize];
-                    // What the system has to say comes before the rest of the mail.
-                    if entry.state.waiting || !local.notices.is_empty() {
-                        break;
-                    }
-                    let Some(letter) = local.mail.unlink(&mut entry.mailbox) else { break };
-                    handled += 1;
-                    local.forget_key_of(letter);
-                    let envelope = local.mail.unlinked(letter);
-                    let (delivery, _) = envelope.delivery().expect("only what is delivered is in a mailbox");
-                    owed = envelope.asker().filter(|_| !delivery.passes_duty);
-                    let next = if local.is_sample_due() {
-                        local.deliver_timed(delivery, cell, letter, me)
-                    } else {
-                        (delivery.deliver)(cell, letter, local, me)
-                    };
-                    match next {
-                        Next::Stay => {}
-                        next => return next,
-                    }
+            left -= self.deliver_to(slot, MAIL_PER_ACTOR.min(left)) as usize;
+        }
+    }
+
+    /// Lets the actor in a slot handle at most `max` of what waits for it. How many it were.
+    fn deliver_to(&mut self, slot: u32, max: usize) -> u64 {
+        let begun = self.counters.handled;
+        let until = begun + max as u64;
+        let mut owed = None; // an answer, by the handler that runs
+        let ran = self.try_run(slot, |cell, local, me| {
+            while local.counters.handled < until {
+                let entry = &mut local.slots[slot as usize];
+                // What the system has to say comes before the rest of the mail.
+                if entry.mailbox.len() == 0 || entry.state.waiting || !local.notices.is_empty() {
+                    break;
                 }
-                Next::Stay
-            });
-            left -= handled;
-            self.counters.handled += handled as u64;
-            if ran.is_err()
-                && let Some(asker) = owed
-            {
+                let Some(letter) = local.mail.unlink(&mut entry.mailbox) else { break };
+                let is_last = entry.mailbox.len() == 0;
+                local.counters.handled += 1;
+                local.forget_key_of(letter);
+                let envelope = local.mail.unlinked(letter);
+                let (delivery, _) = envelope.delivery().expect("only what is delivered is in a mailbox");
+                owed = envelope.asker().filter(|_| !delivery.passes_duty);
+                let next = if local.is_sample_due() {
+                    local.deliver_timed(delivery, cell, letter, &me)
+                } else if is_last {
+                    (delivery.deliver)(cell, letter, local, &me)
+                } else {
+                    let before = local.counters.handled;
+                    local.run_until = until.min(before + u64::from(local.until_sample()));
+                    let next = (delivery.deliver)(cell, letter, local, &me);
+                    local.pass_to_sample((local.counters.handled - before) as u32);
+                    local.run_alone();
+                    next
+                };
+                match next {
+                    Next::Stay => std::mem::forget(next), // there is nothing in it, which only is not seen
+                    next => return next,
+                }
+            }
+            Next::Stay
+        });
+        if ran.is_err() {
+            self.run_alone();
+            if let Some(asker) = owed {
                 self.answer(asker, Err(AskError::Crashed));
             }
-            if self.waiting_for(slot) == 0 {
-                self.end_if_done(slot);
-            } else {
-                self.queue_mail(slot);
-            }
         }
+        let entry = &mut self.slots[slot as usize];
+        if entry.mailbox.len() > 0 {
+            if entry.state.becomes_ready() {
+                self.ready.push_back(slot);
+            }
+        } else if entry.is_closed() {
+            self.end_if_done(slot);
+        }
+        self.counters.handled - begun
+    }
+
+    /// What is delivered next is delivered alone.
+    pub(crate) fn run_alone(&mut self) {
+        self.run_until = 0;
     }
 
     /// Has a message handled, and looks at the clock before and after.
@@ -296,7 +357,7 @@ impl Local {
         delivery: &'static Delivery,
         cell: &mut dyn Cell,
         letter: MailId,
-        me: ActorId,
+        me: &ActorId,
     ) -> Next {
         let (actor, message) = self.mail.unlinked(letter).names();
         let depth = self.waiting_for(me.slot) + 1;

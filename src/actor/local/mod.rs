@@ -146,6 +146,8 @@ pub(crate) struct Local {
     actors_made: u64,
     connections: u32,
     mail: MailStore,
+    /// An actor that runs takes what is alike from its mailbox until so many are handled.
+    run_until: u64,
     /// To be started in the first turn.
     services: Vec<ToStart>,
     /// Slots with mail, in the order in which they got it.
@@ -275,6 +277,7 @@ impl Local {
             actors_made: 0,
             connections: 0,
             mail: MailStore::new(bounds.mail_slots),
+            run_until: 0,
             services: Vec::new(),
             ready: VecDeque::new(),
             dirty: Vec::new(),

@@ -10,8 +10,8 @@ use crate::actor::pending::Pending;
 use crate::actor::reply::Asker;
 use crate::actor::stats::{HandlerStats, ShardStats, Snapshot};
 use crate::ring::parcel::Parcel;
+use crate::ring::typed::Typed;
 use crate::shard::{ShardId, Stopwatch, Time};
-use std::any::Any;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ struct Probe {
     read: Read,
 }
 
-type Read = Box<dyn Fn(&dyn Any) -> i64>;
+type Read = Box<dyn Fn(Typed<'_>) -> i64>;
 
 impl Local {
     /// From now on, handlers are timed.
@@ -48,6 +48,18 @@ impl Local {
         let left = &mut self.probes.until_sample;
         *left = left.checked_sub(1).unwrap_or(SAMPLE_EVERY - 1);
         *left == 0
+    }
+
+    /// How many there are until the one before that.
+    #[inline]
+    pub(super) fn until_sample(&self) -> u32 {
+        self.probes.until_sample.saturating_sub(1)
+    }
+
+    /// So many of them have been.
+    #[inline]
+    pub(super) fn pass_to_sample(&mut self, passed: u32) {
+        self.probes.until_sample = self.probes.until_sample.saturating_sub(passed);
     }
 
     /// It begins now. None where no clock goes.

@@ -6,6 +6,7 @@ use crate::actor::address::{ActorId, Address, SendError};
 use crate::actor::cell::{Cell, Next, Plain};
 use crate::actor::mailbox::Mailbox;
 use crate::actor::{Actor, Reason, crash};
+use crate::ring::typed::Typed;
 use crate::shard::ShardId;
 use std::any::Any;
 use std::num::NonZeroU64;
@@ -40,6 +41,16 @@ pub(super) struct SlotState {
     pub(super) known: bool,
     /// Handles nothing until one of them is done. Mail does not make it `ready` meanwhile.
     pub(super) waiting: bool,
+}
+
+impl SlotState {
+    /// There is mail. True if it is to be put into the queue.
+    #[inline]
+    pub(super) fn becomes_ready(&mut self) -> bool {
+        let becomes = !self.ready && !self.waiting;
+        self.ready |= becomes;
+        becomes
+    }
 }
 
 /// Whether there is something for its socket.
@@ -173,6 +184,34 @@ impl Local {
         let me = ActorId { generation, slot, shard: self.me };
         let before = self.heartbeat.run(entry.kind);
         let ran = self.contained(&mut cell, me, f);
+        let result = self.ran(me, cell, ran);
+        self.heartbeat.rest(before);
+        result
+    }
+
+    /// Puts a cell that has run back into its slot, or does what it asks for instead.
+    #[inline(always)]
+    fn ran(&mut self, me: ActorId, cell: Box<dyn Cell>, ran: Result<Next, Panicked>) -> Result<(), Panicked> {
+        match ran {
+            Ok(Next::Stay) => {
+                std::mem::forget(ran); // there is nothing in it, which only is not seen
+                self.slots[me.slot as usize].cell = Some(cell);
+                Ok(())
+            }
+            ran => self.does_not_stay(me, cell, ran),
+        }
+    }
+
+    /// The same where it does not stay as it is.
+    #[cold]
+    #[inline(never)]
+    fn does_not_stay(
+        &mut self,
+        me: ActorId,
+        mut cell: Box<dyn Cell>,
+        ran: Result<Next, Panicked>,
+    ) -> Result<(), Panicked> {
+        let slot = me.slot;
         let (next, result) = match ran {
             Ok(next) => (next, Ok(())),
             Err(Panicked(what)) => {
@@ -220,7 +259,6 @@ impl Local {
                 }
             }
         }
-        self.heartbeat.rest(before);
         result
     }
 
@@ -265,9 +303,7 @@ impl Local {
     /// Puts a slot that has mail into the queue, unless it is there or waits.
     #[inline]
     pub(super) fn queue_mail(&mut self, slot: u32) {
-        let state = &mut self.slots[slot as usize].state;
-        if !state.ready && !state.waiting {
-            state.ready = true;
+        if self.slots[slot as usize].state.becomes_ready() {
             self.ready.push_back(slot);
         }
     }
@@ -286,9 +322,9 @@ impl Local {
     }
 
     /// The actor of this number, to look at. None if it has ended, or is running.
-    pub(super) fn actor_at(&mut self, id: ActorId) -> Option<&dyn Any> {
+    pub(super) fn actor_at(&mut self, id: ActorId) -> Option<Typed<'_>> {
         let slot = self.slots.get_mut(id.slot as usize).filter(|slot| slot.holds(id))?;
-        slot.cell.as_mut().map(|cell| &*cell.parts().0)
+        slot.cell.as_mut().map(|cell| cell.parts().0)
     }
 
     /// Whether somebody of this number lives here, even if it takes no more mail.

@@ -207,6 +207,6 @@ fn down_to(
     me: ActorId,
 ) -> Next {
     let what = What::Message(delivery, Priority::High);
-    let letter = local.mail.lay(|| Envelope { to: me, from: None, what, parcel: Parcel::new(down) });
-    (delivery.deliver)(cell, letter, local, me)
+    let letter = local.mail.lay(Envelope { to: me, from: None, what, parcel: Parcel::new(down) });
+    (delivery.deliver)(cell, letter, local, &me)
 }

@@ -42,8 +42,8 @@ impl<S: Session, G: Around> Connection<S, G> {
         let _span = self.around.enter();
         self.around.closed(&mut reason, Passage::new(&mut self.link, local, me));
         if self.around.is_open() {
-            let lent = Lent { extra: &mut self.link, guard: self.around.guard() };
-            self.session.closed(reason, &mut Context::new(local, me, lent));
+            let mut lent = Lent { extra: &mut self.link, guard: self.around.guard() };
+            self.session.closed(reason, &mut Context::new(local, me, &mut lent));
         }
     }
 
