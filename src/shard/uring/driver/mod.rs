@@ -19,6 +19,7 @@ mod sends;
 use self::alarm::Alarm;
 use self::queue::{
     OP_ACCEPT, OP_IGNORED, OP_READABLE, OP_RECEIVE, OP_RING, OP_SEND, OP_WRITABLE, op_of, setup, user_data,
+    wait_flags,
 };
 use self::sends::{HEADERS, IOVECS};
 use super::receive::{GROUP, ReceiveRing};
@@ -65,6 +66,8 @@ pub struct UringConfig {
 pub struct UringDriver {
     ring: IoUring,
     receive: ReceiveRing,
+    /// What a sleep tells the kernel.
+    wait_flags: u32,
     alarm: Alarm,
     me: ShardId,
     peers: Arc<Peers>,
@@ -159,10 +162,12 @@ impl UringDriver {
         }
         let ring = setup(config.entries)?;
         peers.rings[usize::from(me.0)].set(ring.as_raw_fd()).expect("a shard makes its ring once");
+        let wait_flags = wait_flags(&ring);
         let receive = ReceiveRing::register(&ring, config.receive_blocks, config.incremental)?;
         let mut driver = Self {
             ring,
             receive,
+            wait_flags,
             alarm: Alarm::default(),
             me,
             peers,

@@ -71,7 +71,11 @@ impl UringDriver {
     /// Submits, and sleeps until something completes: the alarm at `until`, if nothing else.
     pub(super) fn wait(&mut self, until: Time) {
         self.set_alarm(until);
-        match self.ring.submit_and_wait(1) {
+        let queued = self.ring.submission().len() as u32;
+        // SAFETY: as in `get_events`; this one waits for a completion as well.
+        let entered =
+            unsafe { self.ring.submitter().enter::<libc::sigset_t>(queued, 1, self.wait_flags, None) };
+        match entered {
             Ok(_) => {}
             Err(error) => match error.raw_os_error() {
                 Some(libc::EINTR | libc::EBUSY | libc::EAGAIN) => {}
@@ -101,6 +105,15 @@ pub(super) fn setup(entries: u32) -> io::Result<IoUring> {
     build(true).or_else(|_| build(false))
 }
 
+/// How to wait for completions: where the kernel knows the difference, not as one waits for a disk. Else it would count a shard
+/// that has nothing to do as `iowait`, and as pressure on I/O.
+pub(super) fn wait_flags(ring: &IoUring) -> u32 {
+    let idle = ENTER_GETEVENTS | ENTER_NO_IOWAIT;
+    // SAFETY: no argument is passed, and there is nothing to submit or to wait for.
+    let known = unsafe { ring.submitter().enter::<libc::sigset_t>(0, 0, idle, None) };
+    if known.is_ok() { idle } else { ENTER_GETEVENTS }
+}
+
 /// An index is used again only when nothing that carries it is with the kernel, so it needs no generation.
 pub(super) fn user_data(op: u8, index: u32) -> u64 {
     u64::from(op) << 56 | u64::from(index)
@@ -127,3 +140,5 @@ pub(super) const OP_ALARM: u8 = 9;
 
 /// `IORING_ENTER_GETEVENTS` of linux/io_uring.h.
 const ENTER_GETEVENTS: u32 = 1;
+/// `IORING_ENTER_NO_IOWAIT`, from Linux 6.15.
+const ENTER_NO_IOWAIT: u32 = 1 << 7;
