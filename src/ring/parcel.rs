@@ -82,9 +82,9 @@ impl Parcel {
     #[cold]
     #[inline(never)]
     fn clear(&mut self) {
-        let label = self.label;
-        drop(std::mem::replace(self, Self::empty()));
-        self.label = label;
+        let before = std::mem::replace(self, Self::empty());
+        self.label = before.label;
+        drop(before); // which may panic
     }
 
     /// What its keeper has written on it, 0 to begin with. It says nothing of the message, and filling or emptying the

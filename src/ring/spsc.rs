@@ -175,15 +175,21 @@ pub struct Drain<'a, T> {
 }
 
 impl<T> Drain<'_, T> {
-    /// The next item, to look at where it lies.
+    /// The next item, to look at where it lies. Through a `&mut`: a `&Drain` may be another thread's, and items need not be `Sync`.
+    ///
+    /// ```compile_fail
+    /// let (_, mut consumer) = corewire::ring::spsc::channel::<u8>(2);
+    /// let drain = consumer.drain(1);
+    /// drain.peek();
+    /// ```
     #[inline]
-    pub fn peek(&self) -> Option<&T> {
+    pub fn peek(&mut self) -> Option<&T> {
         if self.left == 0 {
             return None;
         }
         self.consumer.lane.slot(self.consumer.head).with(|slot| {
-            // SAFETY: as in `next`, which has not read it yet: that moves `head`, and needs `&mut self`, which nobody has while
-            // what is returned lives.
+            // SAFETY: as in `next`, which has not read it yet: that moves `head`, and needs `&mut self`, which only
+            // the reader of what is returned has.
             Some(unsafe { &*slot.cast::<T>() })
         })
     }
