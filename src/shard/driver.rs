@@ -162,6 +162,11 @@ pub trait Driver: Reader {
     /// time has come. `pool` gets back what was sent.
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>);
 
+    /// Whether the last [`Self::enter`] has slept until its time was over, which was `until` or before.
+    fn is_over(&self, until: Time) -> bool {
+        self.now() >= until
+    }
+
     /// The answer to the next send of the last [`Self::enter`].
     fn next_sent(&mut self) -> Option<Sent>;
 

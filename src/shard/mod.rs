@@ -180,8 +180,8 @@ impl<D: Driver, T: Tenants<D>> Shard<D, T> {
     /// A turn's end, after its enter.
     pub(crate) fn settle(&mut self, slept: Option<Time>) {
         let Self { driver, tenants, .. } = self;
-        if slept.is_some() {
-            tenants.disarm(!driver.has_completions());
+        if let Some(until) = slept {
+            tenants.disarm(driver.is_over(until) && !driver.has_completions());
         }
         self.tell_sent();
     }

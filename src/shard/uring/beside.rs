@@ -129,7 +129,9 @@ impl Beside {
     async fn sleep(&mut self, driver: &mut UringDriver, until: Time) -> bool {
         if let Some(bells) = &self.bells {
             bells.ring.waker.clear();
-            bells.own.waker.clear();
+            if bells.own.waker.clear() {
+                return false; // the ring's poll may have missed that: it asks again what is ready, and two rings are one to it
+            }
         }
         let Some(left) = driver.doze(until) else { return false };
         let rested = self.rest(driver.waker(), left).await;

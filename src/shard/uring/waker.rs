@@ -47,11 +47,11 @@ impl Waker {
         unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
-    /// Who waits for the eventfd from now on waits for the next ring.
-    pub(super) fn clear(&self) {
+    /// Who waits for the eventfd from now on waits for the next ring. Whether it has rung since the last time.
+    pub(super) fn clear(&self) -> bool {
         let mut rings = [0; 8];
         // SAFETY: reads 8 bytes into a live array from a descriptor that `self` keeps open, and does not block.
-        unsafe { libc::read(self.0.as_raw_fd(), rings.as_mut_ptr().cast(), rings.len()) };
+        unsafe { libc::read(self.0.as_raw_fd(), rings.as_mut_ptr().cast(), rings.len()) > 0 }
     }
 
     /// If its shard is this thread's and sleeps in glommio, who woke it runs there, and glommio runs the shard next.

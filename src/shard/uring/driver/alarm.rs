@@ -14,14 +14,25 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     rings_at: Option<Time>,
+    /// It has rung since the last enter began.
+    rang: bool,
     /// What the kernel is told; it reads that when it takes the request.
     after: Box<types::Timespec>,
 }
 
 impl Alarm {
-    /// It has rung, or there is none.
+    pub(super) fn begin_enter(&mut self) {
+        self.rang = false;
+    }
+
     pub(super) fn has_rung(&mut self) {
         self.rings_at = None;
+        self.rang = true;
+    }
+
+    /// Whether it has rung in this enter: then nobody else has ended its sleep, unless there is a completion too.
+    pub(super) fn ended_sleep(&self) -> bool {
+        self.rang
     }
 }
 

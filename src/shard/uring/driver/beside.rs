@@ -34,8 +34,7 @@ impl UringDriver {
     /// About to sleep elsewhere: what completes from now on rings the bell. How long it may sleep; None, with the bell silent, if
     /// something has completed already.
     ///
-    /// Both bells must have been cleared before. Whoever rings the shard's own has then either rung it after that, or is seen here,
-    /// since this ring watches that bell.
+    /// Both bells must have been cleared before, and the shard's own found silent: whoever rings that from then on is heard by glommio.
     pub(in crate::shard::uring) fn doze(&mut self, until: Time) -> Option<Duration> {
         self.ring.completion().enable_eventfd();
         // Pairs with the kernel, which queues what has completed and then looks whether the bell is to be rung: either that finds it

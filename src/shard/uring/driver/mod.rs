@@ -380,6 +380,7 @@ impl Driver for UringDriver {
     }
 
     fn enter(&mut self, pool: &mut Pool, until: Option<Time>) {
+        self.alarm.begin_enter();
         self.bulk.end_turn();
         pool.reclaim();
         self.receive.refill(pool);
@@ -398,6 +399,10 @@ impl Driver for UringDriver {
         self.harvest();
         self.settle(pool);
         self.now = Time::ZERO + self.epoch.elapsed();
+    }
+
+    fn is_over(&self, _: Time) -> bool {
+        self.alarm.ended_sleep()
     }
 
     fn next_sent(&mut self) -> Option<Sent> {
